@@ -1,0 +1,123 @@
+"""The tree of failures. Inner rooms raise these and nothing else; `http.errors` turns them into OpenAI's envelope."""
+
+from collections.abc import Mapping
+
+
+class StackwrightError(Exception):
+    """A failure with a caller: what to tell them, and under which HTTP status."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or type(self).code
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(StackwrightError):
+    """The caller sent something that cannot be done, whatever the weather."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthenticated(InvalidRequest):
+    """No credentials, or credentials nobody knows."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(InvalidRequest):
+    """Known credentials that do not allow this."""
+
+    status = 403
+    code = "insufficient_permissions"
+
+
+class NotFound(InvalidRequest):
+    """No such object in the caller's scope. Somebody else's object is no object."""
+
+    status = 404
+
+    def __init__(self, kind: str, id: str, *, param: str = "id", code: str | None = None) -> None:
+        super().__init__(f"No {kind} with id {id!r}.", param=param, code=code)
+
+
+class Conflict(InvalidRequest):
+    """The object is not in the state the caller thought: taken, moved on, or changed underneath."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(InvalidRequest):
+    """The body exceeds the limit in the run file."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class RateLimited(StackwrightError):
+    """A limit of ours or of the vendor's. `retry_after` is in seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self, message: str, *, retry_after: str | None = None, code: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(
+            message, code=code, param=param, headers={"retry-after": retry_after} if retry_after else None
+        )
+
+
+class Unavailable(StackwrightError):
+    """A part we need is away or busy; the same request may succeed in `retry_after` seconds."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "unavailable"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, code=code, headers={"retry-after": str(retry_after)})
+
+
+class StorageFull(StackwrightError):
+    """The database's disk is full. Nothing was written."""
+
+    status = 507
+    code = "storage_full"
+
+
+class UpstreamError(StackwrightError):
+    """The vendor failed: unreachable, 5xx, or an answer that is not one."""
+
+    status = 502
+    type = "upstream_error"
+    code = "upstream_error"
+
+
+class UpstreamAuth(UpstreamError):
+    """The vendor refused *our* credentials. Never a 401: the caller's own key is fine."""
+
+    code = "upstream_auth"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The vendor missed a deadline: connect, first byte, between chunks, or total."""
+
+    status = 504
+    code = "upstream_timeout"

@@ -1,0 +1,1 @@
+"""Values without a domain: pages, JSON codecs, text."""

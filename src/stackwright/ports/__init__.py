@@ -1,0 +1,1 @@
+"""What we ask of vendors: Protocols and values, nothing that runs."""

@@ -1,0 +1,1 @@
+"""Opens each named backend once and hands out KV or SQL by name."""

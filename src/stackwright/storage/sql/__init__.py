@@ -1,0 +1,74 @@
+"""SQL storage: what a store may ask of a database, whichever it is.
+
+Statements are written once, in the subset SQLite and Postgres share: `$1` placeholders, `ON CONFLICT`, `RETURNING`.
+Where the two differ, a statement says `{serial}` (a growing integer primary key) or `{bytes}` (a binary column) and
+`SqlBackend.render` fills it in.
+
+A transaction is a *script*: a generator that yields statements, gets their rows and returns a result. It does no I/O
+itself, so one script runs on SQLite's writer thread and on a Postgres connection alike, and many scripts can share one
+commit.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Value = str | int | float | bytes | None
+Row = tuple[Any, ...]
+
+
+class Do(NamedTuple):
+    """One statement, already rendered, with its arguments."""
+
+    sql: str
+    args: tuple[Value, ...] = ()
+
+
+Script = Generator[Do, list[Row], T]
+"""Yields statements, is sent their rows, returns the transaction's result. An exception from it rolls back its work
+alone. It may be run again from the start when the database asks for a retry, so it is built by a factory."""
+
+
+class Migration(NamedTuple):
+    """One numbered step of one store's schema. `steps` are rendered and run in order, in one transaction."""
+
+    version: int
+    steps: Sequence[str]
+
+
+class SqlBackend(Protocol):
+    """One named SQL backend. Every method raises `Unavailable` (503) when the database is away or busy for longer than
+    its `pool_timeout`, `Conflict` on a unique violation, `StorageFull` when the disk is full."""
+
+    name: str
+
+    def render(self, sql: str) -> str:
+        """Turn a statement of the shared subset into this database's own. Done once, when a store is made."""
+        ...
+
+    async def fetch(self, sql: str, *args: Value) -> list[Row]:
+        """Run a read that an index answers in bounded time, outside any transaction."""
+        ...
+
+    async def commit(self, do: Do) -> list[Row]:
+        """Run one writing statement, committed on return; may share its commit with others. Returns its RETURNING rows."""
+        ...
+
+    async def transact(self, script: "ScriptFactory[T]") -> T:
+        """Run a script in a transaction of its own or a savepoint of a shared one; committed on return."""
+        ...
+
+    async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
+        """Bring a store's schema up to date, once, under a lock that other processes respect.
+
+        Raises:
+            SchemaTooNew: The database was written by a newer Stackwright.
+        """
+        ...
+
+
+class ScriptFactory(Protocol[T]):
+    """Makes a fresh script for each attempt."""
+
+    def __call__(self) -> Script[T]: ...
