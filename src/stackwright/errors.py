@@ -79,9 +79,7 @@ class RateLimited(StackwrightError):
     def __init__(
         self, message: str, *, retry_after: str | None = None, code: str | None = None, param: str | None = None
     ) -> None:
-        super().__init__(
-            message, code=code, param=param, headers={"retry-after": retry_after} if retry_after else None
-        )
+        super().__init__(message, code=code, param=param, headers={"retry-after": retry_after} if retry_after else None)
 
 
 class Unavailable(StackwrightError):

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from stackwright.config.secret import Secret
 
 Family = Literal["kv", "sql"]
 
@@ -29,12 +31,12 @@ class PostgresBackend(Section):
     """A Postgres database, by its parts or by one connection string."""
 
     type: Literal["kv_postgres", "sql_postgres"]
-    connection_string: SecretStr | None = Field(None, description="`postgresql://user:password@host:port/db`.")
+    connection_string: Secret | None = Field(None, description="`postgresql://user:password@host:port/db`.")
     host: str = "localhost"
     port: int = Field(5432, ge=1, le=65535)
     db: str = "stackwright"
     user: str = "stackwright"
-    password: SecretStr | None = None
+    password: Secret | None = None
     ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
     ca_cert_path: str | None = None
     pool_size: PositiveInt = Field(10, description="Connections kept open.")
@@ -50,12 +52,12 @@ class RedisBackend(Section):
     """A Redis or Valkey server."""
 
     type: Literal["kv_redis"]
-    url: SecretStr | None = Field(None, description="`redis://user:password@host:port/db`; instead of the parts.")
+    url: Secret | None = Field(None, description="`redis://user:password@host:port/db`; instead of the parts.")
     host: str = "localhost"
     port: int = Field(6379, ge=1, le=65535)
     db: int = Field(0, ge=0)
     username: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     tls: bool = False
     ca_cert_path: str | None = None
     pool_size: PositiveInt = 10
@@ -68,12 +70,12 @@ class MongoBackend(Section):
     """A MongoDB database."""
 
     type: Literal["kv_mongodb"]
-    url: SecretStr | None = Field(None, description="`mongodb://user:password@host:port`; instead of the parts.")
+    url: Secret | None = Field(None, description="`mongodb://user:password@host:port`; instead of the parts.")
     host: str = "localhost"
     port: int = Field(27017, ge=1, le=65535)
     db: str = "stackwright"
     user: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     collection_name: str = "kv_store"
     pool_size: PositiveInt = 10
     pool_timeout: PositiveFloat = 2.0
@@ -81,9 +83,7 @@ class MongoBackend(Section):
     namespace: str | None = Field(None, description="Prefix for every namespace of this backend.")
 
 
-Backend = Annotated[
-    SqliteBackend | PostgresBackend | RedisBackend | MongoBackend, Field(discriminator="type")
-]
+Backend = Annotated[SqliteBackend | PostgresBackend | RedisBackend | MongoBackend, Field(discriminator="type")]
 
 
 class KVReference(Section):

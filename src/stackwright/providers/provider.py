@@ -1,5 +1,6 @@
 """What a provider type says of itself."""
 
+import builtins
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Provider(Generic[C]):
     type: str
     api: Api
     summary: str
-    config: type[C]
+    config: builtins.type[C]
     open: Callable[[C, Backends], AbstractAsyncContextManager[Any]]
     extra: str | None = None
     """The extra that brings its libraries: `pip install 'stackwright[extra]'`."""
