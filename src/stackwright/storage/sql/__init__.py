@@ -9,7 +9,7 @@ itself, so one script runs on SQLite's writer thread and on a Postgres connectio
 commit.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -52,10 +52,10 @@ class SqlBackend(Protocol):
         ...
 
     async def commit(self, do: Do) -> list[Row]:
-        """Run one writing statement, committed on return; may share its commit with others. Returns its RETURNING rows."""
+        """Run one writing statement, committed on return; may share its commit. Returns its RETURNING rows."""
         ...
 
-    async def transact(self, script: "ScriptFactory[T]") -> T:
+    async def transact(self, script: Callable[[], Script[T]]) -> T:
         """Run a script in a transaction of its own or a savepoint of a shared one; committed on return."""
         ...
 
@@ -66,9 +66,3 @@ class SqlBackend(Protocol):
             SchemaTooNew: The database was written by a newer Stackwright.
         """
         ...
-
-
-class ScriptFactory(Protocol[T]):
-    """Makes a fresh script for each attempt."""
-
-    def __call__(self) -> Script[T]: ...
