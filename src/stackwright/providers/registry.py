@@ -59,7 +59,7 @@ class Types(Mapping[str, Provider[Any]]):
     def _loads(self) -> dict[str, Load]:
         # Later ones win: a package cannot take over a type of ours.
         found = _installed() | _presets() | _files()
-        return {type: found[type] for type in sorted(found)}
+        return dict(sorted(found.items()))
 
 
 TYPES = Types()
@@ -88,8 +88,8 @@ def _files() -> dict[str, Load]:
         if not folder.ispkg:
             continue
         for module in pkgutil.iter_modules(import_module(folder.name).__path__):
-            if type := type_of(module.name):
-                found[type] = partial(_from_file, f"{folder.name}.{module.name}")
+            if name := type_of(module.name):
+                found[name] = partial(_from_file, f"{folder.name}.{module.name}")
     return found
 
 
@@ -101,7 +101,7 @@ def _from_file(module: str) -> Provider[Any]:
 def _presets() -> dict[str, Load]:
     from stackwright.providers.inference.presets import PRESETS
 
-    return {type: partial(PRESETS.__getitem__, type) for type in PRESETS}
+    return {name: partial(PRESETS.__getitem__, name) for name in PRESETS}
 
 
 def _installed() -> dict[str, Load]:
