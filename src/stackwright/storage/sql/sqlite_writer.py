@@ -1,0 +1,167 @@
+"""The one thread that writes to a SQLite file.
+
+It takes everything that is waiting, runs it in one transaction, and lets all waiters go after one fsync; the next batch
+forms while the disk syncs. There is no timer: alone, a write costs one fsync; in a crowd, a fraction of one.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apsw
+
+from stackwright.errors import Unavailable
+from stackwright.storage.sql import Do, Row
+from stackwright.storage.sql.job import Job, Work, release
+from stackwright.storage.sql.script import play
+from stackwright.storage.sql.sqlite_errors import translate
+
+
+class SqliteWriter:
+    """Runs jobs on its thread, in batches. Made, used and closed on the event loop's thread."""
+
+    def __init__(self, name: str, connect: Callable[[], apsw.Connection]) -> None:
+        self.broken: str | None = None
+        self.commits = 0
+        self._name = name
+        self._connect = connect
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[Job] = []
+        self._condition = threading.Condition(threading.Lock())
+        self._closing = False
+        self._clock: asyncio.TimerHandle | None = None
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name=f"sqlite-writer-{name}", daemon=True)
+
+    async def open(self) -> None:
+        """Start the thread and wait until it has opened the file."""
+        self._thread.start()
+        await self._opened
+
+    async def close(self) -> None:
+        """Write what is waiting, then close the file."""
+        if self._clock is not None:
+            self._clock.cancel()
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        await asyncio.shield(self._ended)
+        self._thread.join()
+
+    def submit(self, work: Work, patience: float) -> "asyncio.Future[Any]":
+        """Queue one piece of work; see `Lane`."""
+        if self.broken is not None or self._closing:
+            raise self._out_of_service()
+        job = Job(work, self._loop.create_future(), self._loop.time() + patience)
+        with self._condition:
+            self._waiting.append(job)
+            if len(self._waiting) == 1:
+                self._condition.notify()
+        if self._clock is None or job.refused_at < self._clock.when():
+            self._wind(job.refused_at)
+        return job.future
+
+    def _out_of_service(self) -> Unavailable:
+        return Unavailable(f"Backend {self._name!r} is out of service: {self.broken or 'it is closed'}.")
+
+    def _wind(self, when: float) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+        self._clock = self._loop.call_at(when, self._refuse_late)
+
+    def _refuse_late(self) -> None:
+        """Refuse what waited too long. One timer serves all jobs: it follows the one that loses patience next."""
+        now = self._loop.time()
+        with self._condition:
+            late = [job for job in self._waiting if job.refused_at <= now]
+            self._waiting = [job for job in self._waiting if job.refused_at > now]
+            next_at = min((job.refused_at for job in self._waiting), default=None)
+        self._clock = None
+        if next_at is not None:
+            self._wind(next_at)
+        for job in late:
+            job.error = Unavailable(f"Backend {self._name!r}: the writer is held up. Nothing was written.")
+        release(late)
+
+    def _run(self) -> None:
+        try:
+            connection = self._connect()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits for the opening
+            self._loop.call_soon_threadsafe(self._opened.set_exception, translate(error, self._name))
+        else:
+            self._loop.call_soon_threadsafe(self._opened.set_result, None)
+            while batch := self._take():
+                self._write(connection, batch)
+                self._loop.call_soon_threadsafe(release, batch)
+            connection.close()
+        self._loop.call_soon_threadsafe(self._ended.set_result, None)
+
+    def _take(self) -> list[Job]:
+        with self._condition:
+            while not self._waiting and not self._closing:
+                self._condition.wait()
+            batch, self._waiting = self._waiting, []
+        return batch
+
+    def _write(self, connection: apsw.Connection, batch: Sequence[Job]) -> None:
+        try:
+            if self.broken is not None:
+                raise self._out_of_service()
+            connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                self._perform(connection, job)
+            self._commit(connection)
+        except Exception as error:  # noqa: BLE001 - the thread outlives every failure, and every waiter hears of it
+            self._give_up(connection, batch, error)
+
+    def _perform(self, connection: apsw.Connection, job: Job) -> None:
+        try:
+            if isinstance(job.work, Do):
+                # No savepoint: SQLite takes back a statement that fails, and leaves the transaction alone.
+                job.result = connection.execute(job.work.sql, job.work.args).fetchall()
+            else:
+                job.result = self._play(connection, job)
+        except Exception as error:
+            if connection.get_autocommit():
+                # Disk full and I/O errors take the whole transaction back, the other jobs' work included.
+                raise
+            job.error = translate(error, self._name)
+
+    def _play(self, connection: apsw.Connection, job: Job) -> Any:
+        assert not isinstance(job.work, Do)
+        connection.execute("SAVEPOINT script")
+        try:
+            result = play(job.work(), lambda do: self._run_one(connection, do))
+        except Exception:
+            if not connection.get_autocommit():
+                connection.execute("ROLLBACK TO script")
+                connection.execute("RELEASE script")
+            raise
+        connection.execute("RELEASE script")
+        return result
+
+    def _run_one(self, connection: apsw.Connection, do: Do) -> list[Row]:
+        try:
+            return connection.execute(do.sql, do.args).fetchall()
+        except Exception as error:
+            raise translate(error, self._name) from error
+
+    def _commit(self, connection: apsw.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except apsw.IOError as error:
+            # After a failed fsync the kernel may have dropped the pages: a second try would succeed and prove nothing.
+            self.broken = f"a commit failed on the disk ({error}); restart after checking it"
+            raise
+        self.commits += 1
+
+    def _give_up(self, connection: apsw.Connection, batch: Sequence[Job], error: Exception) -> None:
+        if not connection.get_autocommit():
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error as worse:
+                self.broken = self.broken or f"a rollback failed ({worse})"
+        for job in batch:
+            job.error = job.error or translate(error, self._name)
