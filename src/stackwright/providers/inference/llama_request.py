@@ -1,0 +1,191 @@
+"""What a caller may ask of llama.cpp: OpenAI's parameters, checked, in llama.cpp's words."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from stackwright.errors import InvalidRequest
+from stackwright.ids import mint
+from stackwright.ports.inference import ModelCall
+
+Kind = Literal["chat", "text"]
+Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Stops = Annotated[list[str], msgspec.Meta(max_length=4)]
+
+
+class Message(msgspec.Struct):
+    """As much of a message as can be wrong before llama.cpp's own look at it."""
+
+    role: Role
+
+
+class Options(msgspec.Struct):
+    """`stream_options`."""
+
+    include_usage: bool = False
+
+
+class Function(msgspec.Struct):
+    """The name in a tool or a tool choice."""
+
+    name: str
+
+
+class Tool(msgspec.Struct):
+    """A function the model may call."""
+
+    type: Literal["function"]
+    function: Function
+
+
+COMMON: dict[str, Any] = {
+    "temperature": Annotated[float, msgspec.Meta(ge=0, le=2)],
+    "top_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
+    "presence_penalty": Penalty,
+    "frequency_penalty": Penalty,
+    "stop": str | Stops,
+    "logit_bias": dict[str, Annotated[float, msgspec.Meta(ge=-100, le=100)]],
+    # llama.cpp's own samplers, as its server calls them.
+    "top_k": Annotated[int, msgspec.Meta(ge=0)],
+    "min_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
+    "typical_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
+    "repeat_penalty": Annotated[float, msgspec.Meta(gt=0)],
+}
+"""Passed on as they are, once of the right type. What is not named in this module is not llama.cpp's business."""
+
+CHAT: dict[str, Any] = COMMON | {
+    "messages": Annotated[list[Message], msgspec.Meta(min_length=1)],
+    "tools": list[Tool],
+    "tool_choice": Literal["none", "auto", "required"] | Tool,
+    "parallel_tool_calls": bool,
+    "response_format": dict[str, Any],
+    "chat_template_kwargs": dict[str, Any],
+}
+TEXT: dict[str, Any] = COMMON | {
+    "prompt": str | Annotated[list[str | int | list[int]], msgspec.Meta(min_length=1)],
+}
+READ: dict[str, Any] = {
+    "n": Annotated[int, msgspec.Meta(ge=1, le=128)],
+    "seed": int,
+    "max_tokens": Count,
+    "max_completion_tokens": Count,
+    "stream_options": Options,
+    "top_logprobs": Annotated[int, msgspec.Meta(ge=0, le=20)],
+}
+"""Read here; what llama.cpp gets for them is computed."""
+
+CANNOT: Mapping[str, tuple[Any, ...]] = {
+    "echo": (False,),
+    "suffix": ("",),
+    "best_of": (1,),
+    "modalities": (["text"],),
+    "audio": (),
+    "web_search_options": (),
+    "functions": (),
+    "function_call": ("none",),
+}
+"""Parameters that would change the answer and cannot be had here, with the values that ask for nothing."""
+
+
+def request(kind: Kind, call: ModelCall, *, max_tokens: int, cache: bool) -> "Request":
+    """Check a call and put it in llama.cpp's words. `InvalidRequest` names the parameter."""
+    _refuse(call.params)
+    known = (CHAT if kind == "chat" else TEXT) | READ | {"logprobs": bool if kind == "chat" else _TEXT_LOGPROBS}
+    values = {name: _read(name, raw, known[name]) for name, raw in call.params.items() if name in known}
+    values = {name: value for name, value in values.items() if value is not None}
+    if (needed := "messages" if kind == "chat" else "prompt") not in values:
+        raise InvalidRequest(
+            f"Missing required parameter: '{needed}'.", param=needed, code="missing_required_parameter"
+        )
+    # The caller's own JSON goes on, not our reading of it.
+    body: dict[str, Any] = {name: call.params[name] for name in values if name not in READ and name != "logprobs"}
+    body["max_tokens"] = values.get("max_completion_tokens", values.get("max_tokens", max_tokens))
+    body |= {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
+    # A cached prefix was computed in other batches and rounds differently: whoever fixes a seed gets none.
+    body["cache_prompt"] = cache and "seed" not in values
+    alternatives = _logprobs(kind, values, body)
+    _choose_tool(values, body)
+    return Request(
+        kind=kind,
+        model=call.model,
+        bodies=list(_bodies(body, values)),
+        choices_per_prompt=values.get("n", 1),
+        alternatives=alternatives,
+        include_usage=values.get("stream_options", Options()).include_usage,
+        tools=bool(values.get("tools")) and values.get("tool_choice") != "none",
+    )
+
+
+_TEXT_LOGPROBS = Annotated[int, msgspec.Meta(ge=0, le=5)]
+
+
+def _refuse(params: Mapping[str, msgspec.Raw]) -> None:
+    for name in CANNOT.keys() & params.keys():
+        if (value := msgspec.json.decode(params[name])) is not None and value not in CANNOT[name]:
+            raise InvalidRequest(f"'{name}' is not supported by this model.", param=name, code="unsupported_parameter")
+
+
+def _read(name: str, raw: msgspec.Raw, type: Any) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=type | None)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"Invalid '{name}': {error}.", param=name, code="invalid_value") from error
+
+
+def _logprobs(kind: Kind, values: dict[str, Any], body: dict[str, Any]) -> int | None:
+    """Ask llama.cpp for log probabilities. Returns how many alternatives to a token to tell; None: tell nothing."""
+    if kind == "text":
+        wanted: int | None = values.get("logprobs")
+        # llama.cpp takes 0 for "none at all", OpenAI for "only the chosen one".
+        if wanted is not None:
+            body["logprobs"] = max(wanted, 1)
+        return wanted
+    if "top_logprobs" in values and not values.get("logprobs"):
+        raise InvalidRequest("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs")
+    if not values.get("logprobs"):
+        return None
+    body |= {"logprobs": True, "top_logprobs": max(values.get("top_logprobs", 0), 1)}
+    return int(values.get("top_logprobs", 0))
+
+
+def _choose_tool(values: dict[str, Any], body: dict[str, Any]) -> None:
+    """Narrow the tools to a named one: llama.cpp knows `none`, `auto` and `required`."""
+    if not isinstance(choice := values.get("tool_choice"), Tool):
+        return
+    every = msgspec.json.decode(body.get("tools", b"[]"))
+    body["tools"] = [tool for tool in every if tool["function"]["name"] == choice.function.name]
+    body["tool_choice"] = "required"
+    if not body["tools"]:
+        raise InvalidRequest(f"'tool_choice' names no tool in 'tools': {choice.function.name!r}.", param="tool_choice")
+
+
+def _bodies(body: dict[str, Any], values: dict[str, Any]) -> Iterator[bytes]:
+    """Yield one llama.cpp request per choice: it counts the tokens of the first one only when it makes several."""
+    prompt = values.get("prompt")
+    prompts = prompt if isinstance(prompt, list) and not isinstance(prompt[0], int) else [prompt]
+    for one in prompts:
+        if one is not None:
+            body["prompt"] = one
+        for number in range(values.get("n", 1)):
+            if "seed" in values:
+                # 2**32 - 1 means "random" to llama.cpp.
+                body["seed"] = (values["seed"] + number) % (2**32 - 1)
+            yield msgspec.json.encode(body)
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked call: what to run, one after the other, and how to tell the outcome."""
+
+    kind: Kind
+    model: str
+    bodies: list[bytes]
+    choices_per_prompt: int
+    alternatives: int | None
+    include_usage: bool
+    tools: bool
+    id: str = msgspec.field(default_factory=lambda: mint("chatcmpl-"))
+    created: int = msgspec.field(default_factory=lambda: int(time.time()))
