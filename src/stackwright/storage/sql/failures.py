@@ -31,3 +31,12 @@ class OutcomeUnknown(Unavailable):
             f"Backend {backend!r}: the connection was lost while committing, so whether the write happened is unknown. "
             "Read before you repeat it."
         )
+
+
+class StatementFailed(StackwrightError):
+    """The database found fault with one of our own statements: a bug. Its cause says which."""
+
+    code = "statement_failed"
+
+    def __init__(self, backend: str) -> None:
+        super().__init__(f"Backend {backend!r} did not accept a statement.")

@@ -11,14 +11,17 @@ Work = Do | Callable[[], Script[Any]]
 
 
 class Job:
-    """A piece of work, the future its caller awaits, and how it went. The future belongs to the event loop's thread."""
+    """A piece of work, the future its caller awaits, and how it went. The future belongs to the event loop's thread.
 
-    __slots__ = ("error", "future", "refused_at", "result", "work")
+    `limit` is how long it may wait to begin, in the terms of its lane.
+    """
 
-    def __init__(self, work: Work, future: "asyncio.Future[Any]", refused_at: float) -> None:
+    __slots__ = ("error", "future", "limit", "result", "work")
+
+    def __init__(self, work: Work, future: "asyncio.Future[Any]", limit: float) -> None:
         self.work = work
         self.future = future
-        self.refused_at = refused_at
+        self.limit = limit
         self.result: Any = None
         self.error: Exception | None = None
 

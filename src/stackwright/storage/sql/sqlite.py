@@ -13,7 +13,7 @@ import apsw
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.migrate import migration_script
-from stackwright.storage.sql.sqlite_errors import translate
+from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
 from stackwright.storage.sql.sqlite_writer import SqliteWriter
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class SqliteDatabase:
             return reader.execute(sql, args).fetchall()
         except apsw.BusyError:
             return await self._fetch_when_free(sql, args)
-        except Exception as error:
+        except FOREIGN as error:
             raise translate(error, self.name) from error
 
     async def commit(self, do: Do) -> list[Row]:
@@ -129,7 +129,7 @@ class SqliteDatabase:
             except apsw.BusyError as error:
                 if time.monotonic() > deadline:
                     raise translate(error, self.name) from error
-            except Exception as error:
+            except FOREIGN as error:
                 raise translate(error, self.name) from error
 
     def _connect_writer(self) -> apsw.Connection:

@@ -1,20 +1,19 @@
 """What SQLite's failures mean to a caller."""
 
-from typing import NoReturn
-
 import apsw
 
-from stackwright.errors import Conflict, InvalidRequest, StackwrightError, StorageFull, Unavailable
-from stackwright.storage.sql.failures import MissingTable
+from stackwright.errors import Conflict, InvalidRequest, StorageFull, Unavailable
+from stackwright.storage.sql.failures import MissingTable, StatementFailed
+
+FOREIGN = (apsw.Error, UnicodeEncodeError, OverflowError)
+"""What the driver raises."""
 
 _UNIQUE = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_ROWID}
 
 
 def translate(error: Exception, backend: str) -> Exception:
-    """Return the failure to raise instead of SQLite's. What is a mistake in our own statements stays what it is."""
+    """Return the failure to raise instead of SQLite's. What is not SQLite's stays what it is."""
     match error:
-        case StackwrightError():
-            return error
         case apsw.ConstraintError() if getattr(error, "extendedresult", 0) in _UNIQUE:
             return Conflict("An object with this identity exists already.")
         case apsw.BusyError() | apsw.LockedError():
@@ -27,9 +26,6 @@ def translate(error: Exception, backend: str) -> Exception:
             return MissingTable(f"Backend {backend!r}: {error}. Run `stackwright db upgrade`.")
         case UnicodeEncodeError() | OverflowError() | apsw.TooBigError():
             return InvalidRequest(f"A value cannot be stored: {error}.")
+        case apsw.Error():
+            return StatementFailed(backend)
     return error
-
-
-def reraise(error: Exception, backend: str) -> NoReturn:
-    """Raise what `error` means to a caller."""
-    raise translate(error, backend) from error

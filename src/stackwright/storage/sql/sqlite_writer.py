@@ -15,7 +15,7 @@ from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Row
 from stackwright.storage.sql.job import Job, Work, release
 from stackwright.storage.sql.script import play
-from stackwright.storage.sql.sqlite_errors import translate
+from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
 
 
 class SqliteWriter:
@@ -59,8 +59,8 @@ class SqliteWriter:
             self._waiting.append(job)
             if len(self._waiting) == 1:
                 self._condition.notify()
-        if self._clock is None or job.refused_at < self._clock.when():
-            self._wind(job.refused_at)
+        if self._clock is None or job.limit < self._clock.when():
+            self._wind(job.limit)
         return job.future
 
     def _out_of_service(self) -> Unavailable:
@@ -75,9 +75,9 @@ class SqliteWriter:
         """Refuse what waited too long. One timer serves all jobs: it follows the one that loses patience next."""
         now = self._loop.time()
         with self._condition:
-            late = [job for job in self._waiting if job.refused_at <= now]
-            self._waiting = [job for job in self._waiting if job.refused_at > now]
-            next_at = min((job.refused_at for job in self._waiting), default=None)
+            late = [job for job in self._waiting if job.limit <= now]
+            self._waiting = [job for job in self._waiting if job.limit > now]
+            next_at = min((job.limit for job in self._waiting), default=None)
         self._clock = None
         if next_at is not None:
             self._wind(next_at)
@@ -145,7 +145,7 @@ class SqliteWriter:
     def _run_one(self, connection: apsw.Connection, do: Do) -> list[Row]:
         try:
             return connection.execute(do.sql, do.args).fetchall()
-        except Exception as error:
+        except FOREIGN as error:
             raise translate(error, self._name) from error
 
     def _commit(self, connection: apsw.Connection) -> None:

@@ -1,0 +1,156 @@
+"""Postgres through asyncpg: one pool per database, autocommit for single statements, healing by itself."""
+
+import asyncio
+import random
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from stackwright.config.storage import PostgresBackend
+from stackwright.errors import Unavailable
+from stackwright.storage.sql import Do, Migration, Row, Script, Value
+from stackwright.storage.sql.migrate import migration_script
+from stackwright.storage.sql.postgres_connect import Connector
+from stackwright.storage.sql.postgres_errors import ConnectionLost, Contended
+from stackwright.storage.sql.postgres_lane import PostgresLane
+from stackwright.storage.sql.postgres_pool import Pool
+from stackwright.storage.sql.postgres_session import Session
+
+T = TypeVar("T")
+
+_WORDS = {"{serial}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{bytes}": "BYTEA", "{lock}": "FOR UPDATE"}
+_MIGRATION_LOCK = Do("SELECT pg_advisory_xact_lock(7166127213)")
+_ATTEMPTS = 8
+_FIRST_PAUSE = 0.005
+
+
+class PostgresDatabase:
+    """One Postgres database under one role. KV and SQL backends with the same address and credentials share it."""
+
+    broken: str | None = None
+
+    def __init__(self, settings: PostgresBackend, *, name: str) -> None:
+        """Prepare; nothing is opened before `open`. `name` is what the run file calls it, for messages."""
+        self.name = name
+        self.patience = settings.command_timeout
+        self.commits = 0
+        self._connector = Connector(settings, name=name)
+        self._pool = Pool(
+            self._connector.connect,
+            name=name,
+            size=settings.pool_size,
+            overflow=settings.max_overflow,
+            timeout=settings.pool_timeout,
+            recycle=settings.pool_recycle,
+        )
+        self._pending: list[tuple[str, Sequence[Migration]]] = []
+        self._preparing = asyncio.Lock()
+        self._lanes: list[PostgresLane] = []
+
+    @property
+    def address(self) -> str:
+        """User, host, port and database, fit for printing."""
+        return self._connector.address
+
+    async def open(self) -> None:
+        """Connect if the server is there. If it is not, whoever uses the database later connects."""
+        with suppress(Unavailable):
+            await self.ping()
+
+    async def close(self) -> None:
+        """Finish the queued writes and close every connection."""
+        for lane in self._lanes:
+            await lane.drained()
+        await self._pool.close()
+
+    async def ping(self) -> None:
+        """Return if the database answers and its schemas are in place; `Unavailable` says why not."""
+        await self.fetch("SELECT 1")
+
+    def render(self, sql: str) -> str:
+        """Turn a statement of the shared subset into Postgres's own."""
+        return re.sub(r"\{\w+\}", lambda word: _WORDS.get(word[0], word[0]), sql)
+
+    async def fetch(self, sql: str, *args: Value) -> list[Row]:
+        """Run a read; see `SqlBackend`. One that meets a dead connection is tried again on a new one."""
+        do = Do(sql, args)
+        return await self._use(lambda session: session.ask(do))
+
+    async def commit(self, do: Do, *, patience: float | None = None) -> list[Row]:
+        """Run one writing statement, its own transaction; see `SqlBackend`.
+
+        Raises:
+            OutcomeUnknown: The connection was lost before the answer came.
+        """
+        rows = await self._use(lambda session: session.commit(do), patience)
+        self.commits += 1
+        return rows
+
+    async def commit_many(self, sql: str, args: Sequence[Sequence[Value]], *, patience: float) -> None:
+        """Run one statement with each of several arguments, in one transaction: all or none."""
+        await self._use(lambda session: session.commit_many(sql, args), patience)
+        self.commits += 1
+
+    async def transact(self, script: Callable[[], Script[T]], *, patience: float | None = None) -> T:
+        """Run a script in a transaction of its own; see `SqlBackend`.
+
+        Raises:
+            OutcomeUnknown: The connection was lost while committing. Lost earlier, the script is simply run again.
+        """
+        result = await self._use(lambda session: session.transact(script()), patience)
+        self.commits += 1
+        return result
+
+    async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
+        """Bring a store's schema up to date; see `SqlBackend`. When the server is away this returns all the same, and
+        the first use that finds the server does it."""
+        self._pending.append((store, migrations))
+        with suppress(Unavailable):
+            await self._prepare()
+
+    def lane(self, batches: int) -> PostgresLane:
+        """Return a queue in front of this database that runs at most `batches` batches at once."""
+        lane = PostgresLane(self, batches)
+        self._lanes.append(lane)
+        return lane
+
+    async def _use(self, work: Callable[[Session], Awaitable[T]], patience: float | None = None) -> T:
+        """Do some work on a connection, with the schemas in place."""
+        if self._pending:
+            await self._prepare()
+        return await self._retrying(work, patience)
+
+    async def _prepare(self) -> None:
+        async with self._preparing:
+            while self._pending:
+                script = partial(self._migration, *self._pending[0])
+                await self._retrying(lambda session: session.transact(script()))  # noqa: B023 - used before it changes
+                self._pending.pop(0)
+
+    def _migration(self, store: str, migrations: Sequence[Migration]) -> Script[None]:
+        yield _MIGRATION_LOCK
+        yield from migration_script(self, store, migrations)
+
+    async def _retrying(self, work: Callable[[Session], Awaitable[T]], patience: float | None = None) -> T:
+        """Try again what a deadlock undid, and once what met a dead connection before it could have any effect."""
+        lost = False
+        for number in range(_ATTEMPTS):
+            try:
+                return await self._once(work, patience)
+            except Contended:
+                await asyncio.sleep(random.uniform(0, _FIRST_PAUSE * 2**number))  # noqa: S311 - jitter, not a secret
+            except ConnectionLost:
+                self._pool.forget_idle()
+                if lost:
+                    raise
+                lost = True
+        return await self._once(work, patience)
+
+    async def _once(self, work: Callable[[Session], Awaitable[T]], patience: float | None) -> T:
+        connection = await self._pool.acquire(patience)
+        try:
+            return await work(Session(connection, self.name))
+        finally:
+            self._pool.release(connection)

@@ -1,0 +1,104 @@
+"""Opening a connection to Postgres: address, TLS, and a password that may change while we run.
+
+PgBouncer in transaction mode works from release 1.21 on with `max_prepared_statements` above 0; nothing here depends on
+session state (locks are held by transactions, no connection is reset).
+"""
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg  # type: ignore[import-untyped]
+
+from stackwright.config.secret import Secret
+from stackwright.config.storage import PostgresBackend
+from stackwright.errors import Unavailable
+from stackwright.storage.sql.postgres_pool import PooledConnection
+
+_STATEMENTS_CACHED = 256
+
+
+class Connector:
+    """Opens connections as one `sql_postgres` or `kv_postgres` backend says."""
+
+    def __init__(self, settings: PostgresBackend, *, name: str) -> None:
+        self._settings = settings
+        self._name = name
+
+    @property
+    def address(self) -> str:
+        """User, host, port and database, without secrets."""
+        given = self._settings.connection_string
+        if given is None:
+            return f"{self._settings.user}@{self._settings.host}:{self._settings.port}/{self._settings.db}"
+        rest = given.reveal().partition("://")[2].partition("?")[0]
+        credentials, at, where = rest.rpartition("@")
+        return f"{credentials.partition(':')[0]}{at}{where}"
+
+    async def connect(self) -> PooledConnection:
+        """Open a connection; a refused password is read again from its file and tried once more."""
+        secret = self._settings.connection_string or self._settings.password
+        used = secret.reveal() if secret else None
+        try:
+            return await self._attempt()
+        except asyncpg.InvalidAuthorizationSpecificationError as refusal:
+            if secret is None or not await self._renewed(secret, used):
+                raise self._refused(refusal) from refusal
+        try:
+            return await self._attempt()
+        except asyncpg.InvalidAuthorizationSpecificationError as refusal:
+            raise self._refused(refusal) from refusal
+
+    async def _renewed(self, secret: Secret, used: str | None) -> bool:
+        try:
+            await asyncio.to_thread(secret.renew)
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"Backend {self._name!r}: its secret cannot be read again.") from error
+        # Compared with what was used, not with what `renew` found: another connection may have renewed it meanwhile.
+        return secret.reveal() != used
+
+    def _refused(self, refusal: asyncpg.PostgresError) -> Unavailable:
+        return Unavailable(f"Backend {self._name!r}: {self.address} refuses our credentials ({refusal.sqlstate}).")
+
+    async def _attempt(self) -> PooledConnection:
+        try:
+            connection: PooledConnection = await asyncpg.connect(**self._arguments())
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            raise
+        except asyncpg.ClientConfigurationError as error:
+            raise Unavailable(f"Backend {self._name!r}: its connection settings cannot be used.") from error
+        except TimeoutError as error:
+            raise Unavailable(f"Backend {self._name!r}: {self.address} does not answer.") from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable(f"Backend {self._name!r}: cannot connect to {self.address}: {error}.") from error
+        return connection
+
+    def _arguments(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            **self._place(),
+            "ssl": settings.ssl_mode or ("verify-full" if settings.ca_cert_path else None),
+            "timeout": settings.pool_timeout,
+            "command_timeout": settings.command_timeout,
+            "statement_cache_size": _STATEMENTS_CACHED,
+            "max_cached_statement_lifetime": 0,
+            "connection_class": PooledConnection,
+            "server_settings": {"application_name": "stackwright"},
+        }
+
+    def _place(self) -> dict[str, Any]:
+        settings = self._settings
+        # The driver takes a certificate's path only as part of a connection string.
+        certificate = f"sslrootcert={quote(settings.ca_cert_path, safe='')}" if settings.ca_cert_path else ""
+        if settings.connection_string is not None:
+            given = settings.connection_string.reveal()
+            joint = "&" if "?" in given else "?"
+            return {"dsn": given + joint + certificate if certificate else given}
+        return {
+            "dsn": f"postgresql://?{certificate}" if certificate else None,
+            "host": settings.host,
+            "port": settings.port,
+            "user": settings.user,
+            "password": settings.password.reveal() if settings.password else None,
+            "database": settings.db,
+        }

@@ -1,0 +1,66 @@
+"""What Postgres's failures mean to a caller."""
+
+import asyncpg  # type: ignore[import-untyped]
+
+from stackwright.errors import Conflict, InvalidRequest, StackwrightError, StorageFull, Unavailable
+from stackwright.storage.sql.failures import MissingTable, StatementFailed
+
+FOREIGN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    UnicodeEncodeError,
+)
+"""What the driver raises."""
+
+_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+
+class ConnectionLost(Unavailable):
+    """The server or the way to it went away."""
+
+
+class NoAnswer(Unavailable):
+    """The server did not answer in time. It may yet do what it was asked."""
+
+
+class Contended(Unavailable):
+    """Two transactions stood in each other's way and this one was chosen to give in."""
+
+
+def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightError:
+    """Return the failure to raise instead of Postgres's.
+
+    Args:
+        error: What the driver raised.
+        backend: What the run file calls the database.
+        closed: Whether the connection it came from is dead.
+    """
+    where = f"Backend {backend!r}"
+    match error:
+        case asyncpg.UniqueViolationError():
+            return Conflict("An object with this identity exists already.")
+        case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():
+            return Contended(f"{where}: too many transactions want the same rows.")
+        case asyncpg.UndefinedTableError():
+            return MissingTable(f"{where}: {error}. Run `stackwright db upgrade`.")
+        case asyncpg.DiskFullError():
+            return StorageFull(f"{where}: the disk is full. Nothing was written; free some space.")
+        case asyncpg.exceptions.DataError() | asyncpg.exceptions._base.DataError() | UnicodeEncodeError():
+            return InvalidRequest(f"A value cannot be stored: {error}.")
+        case TimeoutError():
+            return NoAnswer(f"{where}: no answer within command_timeout.")
+        case asyncpg.QueryCanceledError():
+            return Unavailable(f"{where} canceled a statement: {error}.")
+        case asyncpg.InsufficientResourcesError() | asyncpg.ReadOnlySQLTransactionError():
+            return Unavailable(f"{where} refuses work: {error}.")
+    if closed or isinstance(error, (*_GONE, OSError)):
+        return ConnectionLost(f"{where}: the connection to the database was lost.")
+    return StatementFailed(backend)

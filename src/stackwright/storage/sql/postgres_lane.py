@@ -1,0 +1,83 @@
+"""A store's writes on their way to Postgres: the equal ones together, a few batches at once."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from stackwright.errors import Unavailable
+from stackwright.storage.sql import Do, Row, Script, Value
+from stackwright.storage.sql.job import Job, Work, release
+
+T = TypeVar("T")
+
+
+class Committer(Protocol):
+    """What a lane needs of its database."""
+
+    async def commit(self, do: Do, *, patience: float | None = None) -> list[Row]: ...
+
+    async def commit_many(self, sql: str, args: Sequence[Sequence[Value]], *, patience: float) -> None: ...
+
+    async def transact(self, script: Callable[[], Script[T]], *, patience: float | None = None) -> T: ...
+
+
+class PostgresLane:
+    """Performs queued writes with at most `batches` batches at once; the next batch forms while they run."""
+
+    def __init__(self, database: Committer, batches: int) -> None:
+        self._database = database
+        self._batches = batches
+        self._running: set[asyncio.Task[None]] = set()
+        # By what may share a commit: all inserts of one table are one entry, a script is an entry of its own.
+        self._waiting: dict[object, list[Job]] = {}
+
+    def submit(self, work: Work, patience: float) -> "asyncio.Future[Any]":
+        """Queue one piece of work; see `Lane`."""
+        job = Job(work, asyncio.get_running_loop().create_future(), patience)
+        key = work.sql if isinstance(work, Do) and "RETURNING" not in work.sql else job
+        self._waiting.setdefault(key, []).append(job)
+        if len(self._running) < self._batches:
+            task = asyncio.create_task(self._drain())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return job.future
+
+    async def drained(self) -> None:
+        """Return when nothing waits or runs."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch = self._waiting.pop(next(iter(self._waiting)))
+            await self._perform(batch)
+            release(batch)
+
+    async def _perform(self, batch: list[Job]) -> None:
+        if len(batch) > 1 and await self._together(batch):
+            return
+        for job in batch:
+            try:
+                job.result = await self._alone(job)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
+                job.error = error
+
+    async def _together(self, batch: list[Job]) -> bool:
+        """Perform all in one transaction. False when one of them spoilt it: then each goes alone."""
+        works = [job.work for job in batch if isinstance(job.work, Do)]
+        try:
+            await self._database.commit_many(works[0].sql, [do.args for do in works], patience=batch[0].limit)
+        except Unavailable as error:
+            for job in batch:
+                job.error = error
+        except Exception:  # noqa: BLE001 - the guilty one raises it again when it goes alone
+            return False
+        else:
+            for job in batch:
+                job.result = []
+        return True
+
+    async def _alone(self, job: Job) -> Any:
+        if isinstance(job.work, Do):
+            return await self._database.commit(job.work, patience=job.limit)
+        return await self._database.transact(job.work, patience=job.limit)
