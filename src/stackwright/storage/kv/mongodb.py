@@ -1,0 +1,231 @@
+"""Key-value storage in a MongoDB collection.
+
+One document per key. Its `_id` is `namespace \\x1f key`, which MongoDB keeps unique and in byte order, so a scan is a
+range of the one index every collection has. Every write mints a new `revision`: compare-and-set reads, compares here,
+and writes only if the revision is still the one it read.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import (
+    ConfigurationError,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WaitQueueTimeoutError,
+)
+
+from stackwright.config.storage import MongoBackend
+from stackwright.errors import StackwrightError, StorageFull, TooLarge, Unavailable
+from stackwright.storage.kv import KV, Entry
+from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+AUTHENTICATION_FAILED = 18
+OUT_OF_DISK_SPACE = 14031
+
+# Seconds since 1970 of the year 10000. A number instead of null lets a scan ask one plain question.
+NEVER = 253_402_300_800.0
+
+
+class MongoDatabase:
+    """One client and its bounded pool. Connections are made when needed, so it opens while the server is away."""
+
+    def __init__(self, settings: MongoBackend, *, name: str) -> None:
+        self.name = name
+        self._settings = settings
+        self._ahead = 0.0
+        self._expires = False
+        self._client = self._connect()
+        self._collection = self._collection_of(self._client)
+        nodes = sorted(self._client.topology_description.server_descriptions())
+        places = ",".join(f"{host}:{port}" for host, port in nodes)
+        self.address = f"{places}/{self._collection.database.name}/{self._collection.name}"
+
+    def _connect(self) -> AsyncMongoClient[Document]:
+        try:
+            return AsyncMongoClient(**options_of(self._settings))
+        except (ConfigurationError, InvalidURI, ValueError) as error:
+            raise StackwrightError(f"Backend {self.name!r}: its url is not one for MongoDB. {error}") from error
+
+    def _collection_of(self, client: AsyncMongoClient[Document]) -> AsyncCollection[Document]:
+        database = client.get_default_database(default=self._settings.db)
+        return database.get_collection(self._settings.collection_name, write_concern=WriteConcern(w="majority", j=True))
+
+    async def open(self) -> None:
+        """Nothing to wait for: the client connects at first use."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life, and for its time; `Unavailable` if none comes."""
+        hello = await self.call(lambda collection: collection.database.command("hello"))
+        self._ahead = hello["localTime"].replace(tzinfo=UTC).timestamp() - time.time()
+
+    def namespace(self, namespace: str) -> KV:
+        """Return a namespace of this collection."""
+        return MongoKV(self, check_namespace(namespace))
+
+    def now(self) -> float:
+        """Return the server's time, as far as the last ping told."""
+        return time.time() + self._ahead
+
+    async def expiry(self, ttl: float | None) -> float:
+        """Return when a value written now is gone; makes sure that the server sweeps."""
+        if ttl is None:
+            return NEVER
+        if not self._expires:
+            await self.call(lambda collection: collection.create_index("swept_at", expireAfterSeconds=0))
+            self._expires = True
+        return self.now() + ttl
+
+    async def call(self, do: Callable[[AsyncCollection[Document]], Awaitable[T]]) -> T:
+        """Do something with the collection. When the server refuses our password, read it again and try once more."""
+        try:
+            return await do(self._collection)
+        except PyMongoError as error:
+            if not await self._renewed(error):
+                raise self._translated(error) from error
+        try:
+            return await do(self._collection)
+        except PyMongoError as error:
+            raise self._translated(error) from error
+
+    async def _renewed(self, error: PyMongoError) -> bool:
+        if not isinstance(error, OperationFailure) or error.code != AUTHENTICATION_FAILED:
+            return False
+        secrets = [secret for secret in (self._settings.url, self._settings.password) if secret is not None]
+        if not any([await asyncio.to_thread(secret.renew) for secret in secrets]):
+            return False
+        refused, self._client = self._client, self._connect()
+        self._collection = self._collection_of(self._client)
+        await refused.close()
+        return True
+
+    def _translated(self, error: PyMongoError) -> StackwrightError:
+        where = f"Backend {self.name!r} (MongoDB at {self.address})"
+        match error:
+            case WaitQueueTimeoutError():
+                return Unavailable(
+                    f"{where} is busy: no connection came free within {self._settings.pool_timeout:g} s."
+                )
+            case DocumentTooLarge():
+                return TooLarge(f"{where} takes values of at most 16 MB.")
+            case OperationFailure(code=code) if code == OUT_OF_DISK_SPACE:
+                return StorageFull(f"{where} has no disk space left.")
+            case _:
+                return Unavailable(f"{where} does not answer: {error}")
+
+
+class MongoKV:
+    """One namespace."""
+
+    def __init__(self, database: MongoDatabase, namespace: str) -> None:
+        self._database = database
+        self._prefix = namespace + NAMESPACE_END
+
+    async def get(self, key: str) -> bytes | None:
+        """See `KV.get`."""
+        return self._value(await self._find(check_key(key)))
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """See `KV.set`."""
+        place = {"_id": self._prefix + check_key(key)}
+        change = {"$set": _content(value, await self._database.expiry(ttl))}
+        await self._database.call(lambda collection: collection.update_one(place, change, upsert=True))
+
+    async def delete(self, key: str) -> bool:
+        """See `KV.delete`."""
+        place = {"_id": self._prefix + check_key(key)}
+        deleted = await self._database.call(lambda collection: collection.find_one_and_delete(place))
+        return self._value(deleted) is not None
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
+        """See `KV.compare_and_set`."""
+        while True:
+            found = await self._find(check_key(key))
+            if self._value(found) != expected:
+                return False
+            if await self._swap(key, found, value):
+                return True
+            # Somebody was faster. What they wrote may be what we expect, so look again.
+
+    async def scan(
+        self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
+    ) -> Sequence[Entry]:
+        """See `KV.scan`."""
+        low, high = span(prefix, start, end, limit)
+        query = {
+            "_id": {"$gte": self._prefix + low, "$lt": self._prefix + high},
+            "expires_at": {"$gt": self._database.now()},
+        }
+        found = await self._database.call(
+            lambda collection: collection.find(query).sort("_id", 1).limit(limit).to_list()
+        )
+        return [Entry(document["_id"].removeprefix(self._prefix), document["value"]) for document in found]
+
+    async def _find(self, key: str) -> Document | None:
+        place = {"_id": self._prefix + key}
+        return await self._database.call(lambda collection: collection.find_one(place))
+
+    def _value(self, document: Document | None) -> bytes | None:
+        if document is None or document["expires_at"] <= self._database.now():
+            return None
+        value: bytes = document["value"]
+        return value
+
+    async def _swap(self, key: str, found: Document | None, value: bytes | None) -> bool:
+        """Write `value` if the document is still the one found."""
+        if found is None:
+            return value is None or await self._insert(key, value)
+        place = {"_id": found["_id"], "revision": found["revision"]}
+        if value is None:
+            deleted = await self._database.call(lambda collection: collection.delete_one(place))
+            return deleted.deleted_count == 1
+        change = {"$set": _content(value, NEVER)}
+        updated = await self._database.call(lambda collection: collection.update_one(place, change))
+        return updated.matched_count == 1
+
+    async def _insert(self, key: str, value: bytes) -> bool:
+        document = {"_id": self._prefix + key, **_content(value, NEVER)}
+
+        async def insert(collection: AsyncCollection[Document]) -> bool:
+            try:
+                await collection.insert_one(document)
+            except DuplicateKeyError:
+                return False
+            return True
+
+        return await self._database.call(insert)
+
+
+def options_of(settings: MongoBackend) -> dict[str, Any]:
+    """Return the settings as pymongo's keyword arguments."""
+    password = settings.password.reveal() if settings.password else None
+    place = {"host": settings.host, "port": settings.port, "username": settings.user, "password": password}
+    return ({"host": settings.url.reveal()} if settings.url else place) | {
+        "maxPoolSize": settings.pool_size,
+        "waitQueueTimeoutMS": settings.pool_timeout * 1000,
+        "serverSelectionTimeoutMS": settings.pool_timeout * 1000,
+        "connectTimeoutMS": settings.pool_timeout * 1000,
+        "socketTimeoutMS": settings.command_timeout * 1000,
+    }
+
+
+def _content(value: bytes, expires_at: float) -> Document:
+    # The server's sweeper wants a date, and leaves documents without one alone.
+    swept_at = None if expires_at == NEVER else datetime.fromtimestamp(expires_at, UTC)
+    return {"value": value, "revision": os.urandom(12).hex(), "expires_at": expires_at, "swept_at": swept_at}

@@ -1,0 +1,229 @@
+"""Key-value storage in Redis or Valkey.
+
+A value is a string of its own, under `namespace \\x1f key`, so that the server expires it. Each namespace has an index
+under `namespace \\x1f`: a sorted set of its keys, all with score 0, which Redis orders by bytes. Scripts keep the two
+in step; a scan drops from the index what has expired. Everything goes with FLUSHALL, together, and starts anew.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from stackwright.config.storage import RedisBackend
+from stackwright.errors import StackwrightError, StorageFull, Unavailable
+from stackwright.storage.kv import KV, Entry
+from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
+
+# KEYS: value, index. ARGV: member, ...
+SET = """
+if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+redis.call('ZADD', KEYS[2], 0, ARGV[1])
+"""
+DELETE = """
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('DEL', KEYS[1])
+"""
+# ARGV: member, whether and what is expected, whether and what to write.
+COMPARE_AND_SET = """
+local found = redis.call('GET', KEYS[1])
+if (found ~= false) ~= (ARGV[2] == '1') or (found and found ~= ARGV[3]) then return 0 end
+if ARGV[4] == '1' then
+  redis.call('SET', KEYS[1], ARGV[5])
+  redis.call('ZADD', KEYS[2], 0, ARGV[1])
+else
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
+return 1
+"""
+# KEYS: index. ARGV: low, high, limit. Returns member, value, member, value ...
+SCAN = """
+local found, low, wanted = {}, ARGV[1], tonumber(ARGV[3])
+while #found < 2 * wanted do
+  local members = redis.call('ZRANGEBYLEX', KEYS[1], low, ARGV[2], 'LIMIT', 0, wanted)
+  for _, member in ipairs(members) do
+    local value = redis.call('GET', KEYS[1] .. member)
+    if not value then
+      redis.call('ZREM', KEYS[1], member)
+    elseif #found < 2 * wanted then
+      found[#found + 1] = member
+      found[#found + 1] = value
+    end
+  end
+  if #members < wanted then break end
+  low = '(' .. members[#members]
+end
+return found
+"""
+
+
+def options_of(settings: RedisBackend) -> dict[str, Any]:
+    """Return the settings as redis-py's keyword arguments. ValueError if the url is none."""
+    if settings.url is not None:
+        return dict(parse_url(settings.url.reveal()))
+    tls: dict[str, Any] = {"connection_class": SSLConnection} if settings.tls else {}
+    password = settings.password.reveal() if settings.password else None
+    return tls | {
+        "host": settings.host,
+        "port": settings.port,
+        "db": settings.db,
+        "username": settings.username,
+        "password": password,
+    }
+
+
+class Credentials(CredentialProvider):
+    """Who we are to the server. Every new connection asks, so that a renewed password is used by the next one."""
+
+    def __init__(self, settings: RedisBackend) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Return `(password,)` or `(username, password)` as last read."""
+        options = options_of(self._settings)
+        user, password = options.get("username"), options.get("password") or ""
+        return (user, password) if user else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """See `get_credentials`."""
+        return self.get_credentials()
+
+    async def renew(self) -> bool:
+        """Read the secrets again from their files. True when one changed."""
+        secrets = [secret for secret in (self._settings.url, self._settings.password) if secret is not None]
+        return any([await asyncio.to_thread(secret.renew) for secret in secrets])
+
+
+class RedisDatabase:
+    """One server and its bounded pool. Connections are made when needed, so it opens while the server is away."""
+
+    def __init__(self, settings: RedisBackend, *, name: str) -> None:
+        self.name = name
+        self._credentials = Credentials(settings)
+        self._pool_timeout = settings.pool_timeout
+        try:
+            options = options_of(settings)
+        except ValueError as error:
+            raise StackwrightError(f"Backend {name!r}: its url is not one for Redis. {error}") from error
+        self.address = _address(options)
+        self._client = Redis(connection_pool=self._pool(settings, options))
+        scripts = map(self._client.register_script, (SET, DELETE, COMPARE_AND_SET, SCAN))
+        self.set, self.delete, self.compare_and_set, self.scan = scripts
+
+    def _pool(self, settings: RedisBackend, options: dict[str, Any]) -> BlockingConnectionPool:
+        user, password = options.pop("username", None), options.pop("password", None)
+        if user or password:
+            options["credential_provider"] = self._credentials
+        if settings.ca_cert_path is not None:
+            options["ssl_ca_certs"] = settings.ca_cert_path
+        return BlockingConnectionPool(
+            **options
+            | {
+                "max_connections": settings.pool_size,
+                "timeout": settings.pool_timeout,
+                "socket_connect_timeout": settings.pool_timeout,
+                "socket_timeout": settings.command_timeout,
+                "decode_responses": False,
+                "protocol": 2,
+                # A command that was sent may have been done, so it is not sent twice. A connection that the server
+                # closed is noticed, and replaced, when it leaves the pool.
+                "retry": Retry(NoBackoff(), 0),
+            }
+        )
+
+    async def open(self) -> None:
+        """Nothing to wait for: the pool connects at first use."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose(close_connection_pool=True)
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life; `Unavailable` if none comes."""
+        await self.call(self._client.execute_command, "PING")
+
+    def namespace(self, namespace: str) -> KV:
+        """Return a namespace of this server."""
+        return RedisKV(self, check_namespace(namespace))
+
+    async def get(self, key: str) -> bytes | None:
+        """Return one value."""
+        found: bytes | None = await self.call(self._client.execute_command, "GET", key)
+        return found
+
+    async def call(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """Run a command or a script. When the server refuses our password, read it again and try once more."""
+        try:
+            return await command(*args)
+        except AuthenticationError as error:
+            if not await self._credentials.renew():
+                raise self._translated(error) from error
+        except (RedisError, OSError) as error:
+            raise self._translated(error) from error
+        try:
+            return await command(*args)
+        except (RedisError, OSError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> StackwrightError:
+        where = f"Backend {self.name!r} (Redis at {self.address})"
+        match error:
+            case OutOfMemoryError():
+                return StorageFull(f"{where} has no memory left: {error}")
+            case RedisConnectionError() if "No connection available" in str(error):
+                return Unavailable(f"{where} is busy: no connection came free within {self._pool_timeout:g} s.")
+            case _:
+                return Unavailable(f"{where} does not answer: {error}")
+
+
+class RedisKV:
+    """One namespace."""
+
+    def __init__(self, database: RedisDatabase, namespace: str) -> None:
+        self._database = database
+        self._index = namespace + NAMESPACE_END
+
+    async def get(self, key: str) -> bytes | None:
+        """See `KV.get`."""
+        return await self._database.get(self._index + check_key(key))
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """See `KV.set`."""
+        milliseconds = "" if ttl is None else max(1, round(ttl * 1000))
+        await self._run(self._database.set, key, value, milliseconds)
+
+    async def delete(self, key: str) -> bool:
+        """See `KV.delete`."""
+        return await self._run(self._database.delete, key)
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
+        """See `KV.compare_and_set`."""
+        comparison = (int(expected is not None), expected or b"", int(value is not None), value or b"")
+        return await self._run(self._database.compare_and_set, key, *comparison)
+
+    async def scan(
+        self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
+    ) -> Sequence[Entry]:
+        """See `KV.scan`."""
+        low, high = span(prefix, start, end, limit)
+        found = await self._database.call(self._database.scan, [self._index], [f"[{low}", f"({high}", limit])
+        return [Entry(key.decode(), value) for key, value in zip(found[::2], found[1::2], strict=True)]
+
+    async def _run(self, script: AsyncScript, key: str, *args: bytes | str | int) -> bool:
+        keys = [self._index + check_key(key), self._index]
+        return bool(await self._database.call(script, keys, [key, *args]))
+
+
+def _address(options: dict[str, Any]) -> str:
+    if "path" in options:
+        return str(options["path"])
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db', 0)}"

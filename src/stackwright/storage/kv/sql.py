@@ -1,0 +1,171 @@
+"""Key-value storage in one table of a SQL database, whose pool it shares. A namespace is a column."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stackwright.storage.kv import KV, Entry
+from stackwright.storage.kv.keys import check_key, check_namespace, span
+from stackwright.storage.sql import Do, Migration, Row, SqlBackend, Value
+
+SWEEP_EVERY = 32
+SWEEP_BATCH = 128
+
+
+class Dialect(NamedTuple):
+    """Where the databases differ."""
+
+    now: str
+    """The database's clock, in seconds since 1970. Clocks of replicas are never compared."""
+    text: str
+    """A text column that sorts by UTF-8 bytes."""
+    skip_locked: str
+    """Keeps two sweepers from waiting for each other."""
+
+
+SQLITE = Dialect("unixepoch('subsec')", "TEXT", "")
+POSTGRES = Dialect(
+    "CAST(extract(epoch FROM clock_timestamp()) AS double precision)", 'TEXT COLLATE "C"', "FOR UPDATE SKIP LOCKED"
+)
+
+
+HERE = "namespace = $1 AND key = $2"
+LIVE = "(expires_at IS NULL OR expires_at > {now})"
+
+CREATE = (
+    "CREATE TABLE {table} (namespace {text} NOT NULL, key {text} NOT NULL, value {bytes} NOT NULL, "
+    "expires_at double precision, PRIMARY KEY (namespace, key))",
+    "CREATE INDEX {index} ON {table} (expires_at) WHERE expires_at IS NOT NULL",
+)
+GET = "SELECT value FROM {table} WHERE {here} AND {live}"
+SET = (
+    "INSERT INTO {table} (namespace, key, value, expires_at) "
+    "VALUES ($1, $2, $3, {now} + CAST($4 AS double precision)) "
+    "ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
+)
+DELETE = "DELETE FROM {table} WHERE {here} RETURNING {live}"
+INSERT = (
+    "INSERT INTO {table} (namespace, key, value) VALUES ($1, $2, $3) "
+    "ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = NULL "
+    "WHERE {table}.expires_at <= {now} RETURNING 1"
+)
+REPLACE = "UPDATE {table} SET value = $4, expires_at = NULL WHERE {here} AND value = $3 AND {live} RETURNING 1"
+REMOVE = "DELETE FROM {table} WHERE {here} AND value = $3 AND {live} RETURNING 1"
+SCAN = "SELECT key, value FROM {table} WHERE namespace = $1 AND key >= $2 AND key < $3 AND {live} ORDER BY key LIMIT $4"
+# The outer condition is for a row that was renewed after the inner select saw it expired.
+SWEEP = (
+    "DELETE FROM {table} WHERE expires_at <= {now} AND (namespace, key) IN (SELECT namespace, key FROM {table} "
+    "WHERE expires_at <= {now} ORDER BY expires_at LIMIT {batch} {skip_locked})"
+)
+
+
+class Statements:
+    """The statements on one table, rendered once."""
+
+    def __init__(self, database: SqlBackend, table: str, dialect: Dialect) -> None:
+        self._words = {
+            "{live}": LIVE,
+            "{here}": HERE,
+            "{batch}": str(SWEEP_BATCH),
+            **{f"{{{word}}}": text for word, text in dialect._asdict().items()},
+            "{table}": _quoted(table),
+            "{index}": _quoted(f"{table}_expiry"),
+        }
+        self.create = tuple(map(self._fill, CREATE))
+        self.get, self.set, self.delete, self.insert, self.replace, self.remove, self.scan, self.sweep = (
+            database.render(self._fill(sql)) for sql in (GET, SET, DELETE, INSERT, REPLACE, REMOVE, SCAN, SWEEP)
+        )
+
+    def _fill(self, sql: str) -> str:
+        for word, text in self._words.items():
+            sql = sql.replace(word, text)
+        return sql
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+class SqlTable:
+    """One table for all namespaces. It is made at first use, so that an absent database delays no start."""
+
+    def __init__(self, database: SqlBackend, table: str, dialect: Dialect) -> None:
+        self.statements = Statements(database, table, dialect)
+        self._database = database
+        self._migrations = f"kv:{table}", [Migration(1, self.statements.create)]
+        self._making = asyncio.Lock()
+        self._made = False
+        self._expiring_writes = 0
+
+    def namespace(self, namespace: str) -> KV:
+        """Return a namespace of this table."""
+        return SqlKV(self, check_namespace(namespace))
+
+    async def fetch(self, sql: str, *args: Value) -> list[Row]:
+        """Run a read."""
+        await self._make()
+        return await self._database.fetch(sql, *args)
+
+    async def commit(self, sql: str, *args: Value) -> list[Row]:
+        """Run a write; committed on return."""
+        await self._make()
+        return await self._database.commit(Do(sql, args))
+
+    async def sweep_now_and_then(self) -> None:
+        """Delete a few expired rows, more than were added since the last time. Called with every expiring write."""
+        self._expiring_writes += 1
+        if self._expiring_writes % SWEEP_EVERY == 0:
+            await self.commit(self.statements.sweep)
+
+    async def _make(self) -> None:
+        if self._made:
+            return
+        async with self._making:
+            if not self._made:
+                await self._database.migrate(*self._migrations)
+                self._made = True
+
+
+class SqlKV:
+    """One namespace."""
+
+    def __init__(self, table: SqlTable, namespace: str) -> None:
+        self._table = table
+        self._sql = table.statements
+        self._namespace = namespace
+
+    async def get(self, key: str) -> bytes | None:
+        """See `KV.get`."""
+        rows = await self._table.fetch(self._sql.get, self._namespace, check_key(key))
+        return bytes(rows[0][0]) if rows else None
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """See `KV.set`."""
+        check_key(key)
+        if ttl is not None:
+            await self._table.sweep_now_and_then()
+        await self._table.commit(self._sql.set, self._namespace, key, value, ttl)
+
+    async def delete(self, key: str) -> bool:
+        """See `KV.delete`."""
+        rows = await self._table.commit(self._sql.delete, self._namespace, check_key(key))
+        return bool(rows and rows[0][0])
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
+        """See `KV.compare_and_set`."""
+        place = self._namespace, check_key(key)
+        if expected is None and value is None:
+            return await self.get(key) is None
+        if expected is None:
+            return bool(await self._table.commit(self._sql.insert, *place, value))
+        if value is None:
+            return bool(await self._table.commit(self._sql.remove, *place, expected))
+        return bool(await self._table.commit(self._sql.replace, *place, expected, value))
+
+    async def scan(
+        self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
+    ) -> Sequence[Entry]:
+        """See `KV.scan`."""
+        low, high = span(prefix, start, end, limit)
+        rows = await self._table.fetch(self._sql.scan, self._namespace, low, high, limit)
+        return [Entry(key, bytes(value)) for key, value in rows]
