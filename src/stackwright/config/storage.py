@@ -2,17 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from stackwright.config.secret import Secret
+from stackwright.config.section import Section as Section
 
 Family = Literal["kv", "sql"]
-
-
-class Section(BaseModel):
-    """A mapping of the run file. A key nobody reads is a complaint, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class SqliteBackend(Section):
@@ -83,6 +78,7 @@ class MongoBackend(Section):
     namespace: str | None = Field(None, description="Prefix for every namespace of this backend.")
 
 
+BACKEND_TYPES = frozenset({"kv_sqlite", "kv_postgres", "kv_redis", "kv_mongodb", "sql_sqlite", "sql_postgres"})
 Backend = Annotated[SqliteBackend | PostgresBackend | RedisBackend | MongoBackend, Field(discriminator="type")]
 
 
@@ -124,5 +120,9 @@ class Stores(Section):
 class Storage(Section):
     """Backends by name, and the stores that refer to them."""
 
-    backends: dict[str, Backend]
+    backends: dict[str, Backend] = Field(
+        min_length=1,
+        description="Databases by name, such as `kv_default: {type: kv_sqlite, db_path: ~/.stackwright/kvstore.db}` "
+        "and `sql_default: {type: sql_sqlite, db_path: ~/.stackwright/sql_store.db}`.",
+    )
     stores: Stores = Stores()

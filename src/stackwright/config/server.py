@@ -1,0 +1,73 @@
+"""The `server:` section: where to listen, how much to take, and who may come in."""
+
+from ipaddress import ip_address
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from stackwright.config.secret import Secret
+from stackwright.config.section import Section
+
+
+class ApiKey(Section):
+    """A key that callers send as `Authorization: Bearer ...`."""
+
+    name: str = Field(min_length=1, description="What logs call the holder.")
+    key: Secret = Field(description="The key itself; better `${env.X}` or `${file:...}` than the text.")
+    tenant: str = Field("default", min_length=1, description="Whose rows the holder sees and makes.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.key.reveal():
+            raise ValueError("The key is empty: anybody could come in")
+        return self
+
+
+class Auth(Section):
+    """Who may call."""
+
+    mode: Literal["none", "api_keys"] = "none"
+    api_keys: tuple[ApiKey, ...] = Field((), description="Needed by, and only allowed with, mode api_keys.")
+    i_understand: bool = Field(False, description="Listen beyond this machine although mode is none.")
+
+    @model_validator(mode="after")
+    def _keys_fit_the_mode(self) -> Self:
+        if self.mode == "none" and self.api_keys:
+            raise ValueError("Keys are given, but mode is 'none' and would let everybody in. Set mode: api_keys")
+        if self.mode == "api_keys" and not self.api_keys:
+            raise ValueError("mode is 'api_keys', but no key is given. Add api_keys: [{name: ..., key: ...}]")
+        for what in ("name", "key"):
+            if len({getattr(entry, what) for entry in self.api_keys}) < len(self.api_keys):
+                raise ValueError(f"Two entries of api_keys have the same {what}")
+        return self
+
+
+class Server(Section):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: PositiveInt = Field(1, description="Server processes.")
+    max_body_bytes: PositiveInt = Field(10 * 1024 * 1024, description="A larger JSON body is a 413.")
+    grace_seconds: float = Field(30.0, ge=0, description="Time that requests have to finish after SIGTERM.")
+    auth: Auth = Auth()
+
+
+def exposure(host: str, auth: Auth) -> str | None:
+    """Return what is wrong with listening on `host`, and the fix. None when it is this machine, or guarded."""
+    if auth.mode != "none" or auth.i_understand or _is_loopback(host):
+        return None
+    return (
+        f"{host} is reachable from other machines and auth.mode is 'none'. Listen on 127.0.0.1, or set "
+        "server.auth: {mode: api_keys, api_keys: [{name: ..., key: ...}]}; if something else guards the port, "
+        "say so with server.auth.i_understand: true."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
