@@ -84,10 +84,12 @@ class Connection(asyncio.Protocol):
         """True when the whole answer has been received."""
         return self._done
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The answer's header by lower-case name; of a repeated one the last."""
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._headers}
+    def header(self, wanted: bytes) -> str | None:
+        """Return a field of the answer's header; `wanted` in lower case."""
+        for name, value in self._headers:
+            if name.lower() == wanted:
+                return value.decode("latin-1")
+        return None
 
     def send(self, request: bytes) -> None:
         """Start an exchange."""

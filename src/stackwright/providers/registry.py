@@ -99,9 +99,9 @@ def _from_file(module: str) -> Provider[Any]:
 
 
 def _presets() -> dict[str, Load]:
-    from stackwright.providers.inference.presets import PRESETS
+    from stackwright.providers.inference.presets import PRESETS, provider
 
-    return {name: partial(PRESETS.__getitem__, name) for name in PRESETS}
+    return {name: partial(provider, name) for name in PRESETS}
 
 
 def _installed() -> dict[str, Load]:

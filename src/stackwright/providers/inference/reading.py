@@ -1,0 +1,137 @@
+"""Read a vendor's stream just far enough to know what was said and whether it ended or broke off."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from stackwright.errors import UpstreamError
+from stackwright.ports.inference import Chunk, ModelCall
+from stackwright.providers.inference import repair, shapes
+from stackwright.providers.inference.sse import Events
+
+Decoder = msgspec.json.Decoder[shapes.ChatChunk] | msgspec.json.Decoder[shapes.TextChunk]
+
+CHAT: Decoder = msgspec.json.Decoder(shapes.ChatChunk)
+TEXT: Decoder = msgspec.json.Decoder(shapes.TextChunk)
+
+
+class Reading:
+    """One stream. `feed` what comes, `end` when nothing comes any more; `over` once the vendor said so."""
+
+    def __init__(self, decoder: Decoder, call: ModelCall, choices: int = 1) -> None:
+        self._decoder = decoder
+        self._repair = repair.chat_chunk if decoder is CHAT else repair.text_chunk
+        self._model = call.model
+        self._choices = choices
+        self._events = Events()
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
+        self._identity: dict[str, Any] | None = None
+        self.over = False
+
+    def feed(self, piece: bytes) -> list[Chunk]:
+        """Return the chunks that this piece completes.
+
+        Raises:
+            UpstreamError: What came is an error event, no JSON, or over a limit.
+        """
+        chunks: list[Chunk] = []
+        for data in self._events.feed(piece):
+            if data == b"[DONE]":
+                self._done()
+                break
+            chunks.append(self._chunk(data))
+        return chunks
+
+    def end(self) -> list[Chunk]:
+        """Take the connection's clean end. `UpstreamError` unless every choice had finished."""
+        chunks = [self._chunk(data) for data in self._events.end() if data != b"[DONE]"]
+        if len(self._finished) < self._choices or self._seen != self._finished:
+            raise UpstreamError("The vendor's stream ended in the middle of the answer, without a finish_reason.")
+        self.over = True
+        return chunks
+
+    def _done(self) -> None:
+        # A vendor may not know `n` and yet end properly; one that never finished anything has not.
+        if not self._finished or self._seen != self._finished:
+            raise UpstreamError("The vendor ended its stream without a finish_reason.")
+        self.over = True
+
+    def _chunk(self, data: bytes) -> Chunk:
+        try:
+            event = self._decoder.decode(data)
+            if event.error is not msgspec.UNSET:
+                self._refuse(data)
+        except msgspec.ValidationError:
+            data, event = self._repaired(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise UpstreamError(f"The vendor sent an event that is no JSON: {excerpt(data)}") from None
+        finished = False
+        for choice in event.choices:
+            self._seen.add(choice.index)
+            if choice.finish_reason is not None:
+                finished = True
+                self._finished.add(choice.index)
+        return Chunk(data, finished, event.usage)
+
+    def _repaired(self, data: bytes) -> tuple[bytes, Any]:
+        self._refuse(data)
+        body = repair.attempt(self._repair, msgspec.json.decode(data), self._model)
+        # All chunks of a stream carry one id, also where we had to make it up.
+        if self._identity is None:
+            self._identity = {"id": body["id"], "created": body["created"]}
+        if not msgspec.json.decode(data, type=dict).get("id"):
+            body |= self._identity
+        data = msgspec.json.encode(body)
+        try:
+            return data, self._decoder.decode(data)
+        except msgspec.ValidationError as error:
+            raise UpstreamError(f"The vendor sent an event that is no chunk: {error}") from None
+
+    def _refuse(self, data: bytes) -> None:
+        if message := repair.complaint(msgspec.json.decode(data)):
+            raise UpstreamError(f"The vendor broke the stream off: {message[:500]}")
+
+
+Check = tuple[msgspec.json.Decoder[Any], Callable[[repair.Object, str], repair.Object]]
+
+CHECKS: Mapping[str, Check] = {
+    "chat": (msgspec.json.Decoder(shapes.Completion), repair.chat),
+    "completions": (msgspec.json.Decoder(shapes.TextCompletion), repair.text),
+    "embeddings": (msgspec.json.Decoder(shapes.Embeddings), repair.embeddings),
+    "moderations": (msgspec.json.Decoder(shapes.Moderation), repair.moderation),
+}
+
+
+def checked(check: Check, body: bytes, model: str) -> bytes:
+    """Return a whole answer as it came if it is OpenAI's object, else repaired.
+
+    Raises:
+        UpstreamError: It is an error, no JSON, or beyond repair.
+    """
+    try:
+        check[0].decode(body)
+    except msgspec.ValidationError:
+        return _mended(check, body, model)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise UpstreamError(f"The vendor's answer is no JSON: {excerpt(body) or 'it is empty'}") from None
+    return body
+
+
+def _mended(check: Check, body: bytes, model: str) -> bytes:
+    decoder, mend = check
+    answer = msgspec.json.decode(body)
+    if message := repair.complaint(answer):
+        raise UpstreamError(f"The vendor answered with an error: {message[:500]}")
+    body = msgspec.json.encode(repair.attempt(mend, answer, model))
+    try:
+        decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise UpstreamError(f"The vendor's answer is not an OpenAI object: {error}") from None
+    return body
+
+
+def excerpt(data: bytes, limit: int = 200) -> str:
+    """Return the beginning of what a vendor sent, printable, on one line."""
+    return " ".join(data[: limit * 4].decode("utf-8", "replace").split())[:limit]
