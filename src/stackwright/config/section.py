@@ -1,9 +1,12 @@
 """What every mapping of the run file has in common."""
 
+from collections.abc import Mapping
+from functools import cache
 from types import NoneType
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
 
 from stackwright.config.locate import Located
 from stackwright.config.secret import Substituted
@@ -26,12 +29,25 @@ class Section(BaseModel):
         value.node.readers.append(cls)
         settled: dict[str, Any] = {}
         for name, item in value.items():
-            field = cls.model_fields.get(name)
+            field = keys(cls).get(name)
             if field is None:
                 settled[name] = item
             elif item is not None or field.is_required() or _optional(field.annotation):
                 settled[name] = _settle(item, field.annotation)
         return settled
+
+
+@cache
+def keys(cls: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Return the keys that a class reads, older names included, in the order of its fields."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in cls.model_fields.items():
+        alias = field.validation_alias
+        if alias is None or cls.model_config.get("populate_by_name"):
+            found[name] = field
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        found.update({choice: field for choice in choices if isinstance(choice, str)})
+    return found
 
 
 def _optional(annotation: Any) -> bool:

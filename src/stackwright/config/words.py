@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from stackwright.config.complaint import Report
 from stackwright.config.locate import Node
 from stackwright.config.secret import MASK, Substituted, known_secrets, mask_url
+from stackwright.config.section import keys
 from stackwright.config.storage import KVReference, SqlReference
 
 _KINDS = {
@@ -34,6 +35,8 @@ _KINDS = {
     "enum": "must be {expected}",
     "union_tag_invalid": "must be one of {expected_tags}",
 }
+_MOST = 12
+"""Names that a complaint lists."""
 REFERENCES = (KVReference, SqlReference)
 _LITERALS = re.compile(r"'([^']*)'")
 
@@ -53,8 +56,8 @@ def _complain(detail: ErrorDetails, cls: type[BaseModel], root: Node, report: Re
         return
     node = root.nearest(loc)
     if kind == "extra_forbidden":
-        known = fields_of(_reader(root.nearest(loc[:-1]), cls))
-        report.key(node, f"'{loc[-1]}' is not a key here. {suggest(str(loc[-1]), known)}")
+        read = keys(_reader(root.nearest(loc[:-1]), cls))
+        report.key(node, f"'{loc[-1]}' is not a key here. {suggest(str(loc[-1]), read)}")
     elif loc[-1:] == ("[key]",):
         report.key(node, f"'{loc[-2]}' is not known here. {suggest(str(loc[-2]), _LITERALS.findall(detail['msg']))}")
     elif kind == "union_tag_invalid":
@@ -91,7 +94,7 @@ def _sentence(kind: str, context: Mapping[str, Any], message: str, node: Node, r
 
 
 def _missing(field: str, cls: type[BaseModel], node: Node, report: Report) -> None:
-    info = _reader(node, cls).model_fields.get(field)
+    info = keys(_reader(node, cls)).get(field)
     reference = info is not None and isinstance(info.annotation, type) and issubclass(info.annotation, REFERENCES)
     if node.old and (reference or field == "storage"):
         return  # The complaint about the old layout already shows what belongs here.
@@ -101,11 +104,6 @@ def _missing(field: str, cls: type[BaseModel], node: Node, report: Report) -> No
 
 def _reader(node: Node, default: type[BaseModel]) -> type[BaseModel]:
     return node.reader() or default
-
-
-def fields_of(cls: type[BaseModel]) -> list[str]:
-    """Return the keys that a class reads."""
-    return [field.alias or name for name, field in cls.model_fields.items()]
 
 
 def quote(node: Node) -> str | None:
@@ -128,7 +126,8 @@ def suggest(name: object, known: Iterable[str], *, show: Callable[[str], str] = 
     names = list(known)
     near = get_close_matches(name, names, 1, 0.6) if isinstance(name, str) else []
     meant = f"Did you mean '{near[0]}'? " if near else ""
-    return f"{meant}{list_as}: {', '.join(map(show, names)) or 'none'}."
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"{meant}{list_as}: {', '.join(map(show, names[:_MOST])) or 'none'}{more}."
 
 
 def scrub(message: str, root: Node) -> str:
