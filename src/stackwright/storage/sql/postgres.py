@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from stackwright.config.storage import PostgresBackend
-from stackwright.errors import Unavailable
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.migrate import migration_script
 from stackwright.storage.sql.postgres_connect import Connector
@@ -106,9 +106,15 @@ class PostgresDatabase:
     async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
         """Bring a store's schema up to date; see `SqlBackend`. When the server is away this returns all the same, and
         the first use that finds the server does it."""
-        self._pending.append((store, migrations))
-        with suppress(Unavailable):
+        step = (store, migrations)
+        self._pending.append(step)
+        try:
             await self._prepare()
+        except Unavailable:
+            return
+        except StackwrightError:
+            self._pending.remove(step)
+            raise
 
     def lane(self, batches: int) -> PostgresLane:
         """Return a queue in front of this database that runs at most `batches` batches at once."""
