@@ -1,0 +1,79 @@
+"""Several worker processes behind one listening socket: start them, replace those that die, stop them together."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+import structlog
+
+log = structlog.get_logger("stackwright.supervisor")
+
+_POLL = 0.1
+_SHORT_LIFE = 2.0
+_MAX_EARLY_DEATHS = 5
+
+
+class Supervisor:
+    """Keeps `count` workers alive until it is told to stop."""
+
+    def __init__(self, command: Sequence[str], sock: socket.socket, *, count: int, environ: Mapping[str, str]) -> None:
+        """`command` is what follows `python -m stackwright`; each worker also gets the socket as `--fd`."""
+        sock.set_inheritable(True)
+        self._command = [sys.executable, "-m", "stackwright", *command, "--fd", str(sock.fileno())]
+        self._fd = sock.fileno()
+        self._environ = dict(environ)
+        self._count = count
+        self._workers: dict[subprocess.Popen[bytes], float] = {}
+        self._early_deaths = 0
+        self._stopping = False
+
+    def run(self, *, grace: float) -> int:
+        """Run until SIGTERM or SIGINT, then wait for the workers to drain. Returns the exit status."""
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, self._stop)
+        while not self._stopping:
+            self._reap()
+            if self._early_deaths > _MAX_EARLY_DEATHS:
+                log.error("workers die as soon as they start; giving up")
+                self._tell(signal.SIGTERM)
+                self._wait(grace)
+                return 1
+            while len(self._workers) < self._count and not self._stopping:
+                self._start()
+            time.sleep(_POLL)
+        self._wait(grace)
+        return 0
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, sig: int) -> None:
+        for worker in self._workers:
+            worker.send_signal(sig)
+
+    def _start(self) -> None:
+        worker = subprocess.Popen(self._command, pass_fds=[self._fd], env=self._environ)  # noqa: S603 - our own command
+        self._workers[worker] = time.monotonic()
+
+    def _reap(self) -> None:
+        for worker, started in list(self._workers.items()):
+            if worker.poll() is None:
+                continue
+            del self._workers[worker]
+            early = time.monotonic() - started < _SHORT_LIFE
+            self._early_deaths = self._early_deaths + 1 if early else 0
+            log.warning("worker died; starting another", pid=worker.pid, exit=worker.returncode)
+
+    def _wait(self, grace: float) -> None:
+        deadline = time.monotonic() + grace + 5
+        for worker in self._workers:
+            try:
+                worker.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()

@@ -1,0 +1,134 @@
+"""From a run file to a running application: every part opened once, and closed in the opposite order."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from stackwright.app import probes
+from stackwright.areas import chat, completions, embeddings, models, moderations
+from stackwright.config.runfile import Api as ApiName
+from stackwright.config.runfile import ProviderEntry, RunFile
+from stackwright.http import openapi
+from stackwright.http.layers import Boundary, Principal
+from stackwright.http.lifecycle import Lifecycle
+from stackwright.http.metrics import Requests
+from stackwright.http.operation import Api, Endpoint
+from stackwright.http.router import Router
+from stackwright.providers.registry import TYPES
+from stackwright.storage.backends import BackendCatalog, open_backends
+from stackwright.storage.sql.writer import WriteQueue
+
+_APIS: Mapping[ApiName, tuple[Api, ...]] = {
+    "inference": (chat.api, embeddings.api, completions.api, moderations.api),
+    "models": (models.api,),
+}
+"""Which operations each entry of the run file's `apis` brings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A running application, and what the process around it needs to know."""
+
+    asgi: ASGIApp
+    lifecycle: Lifecycle
+    backends: BackendCatalog
+    catalog: models.Catalog
+    providers: Mapping[str, models.Served]
+    chat: chat.ChatService
+
+    async def settle(self) -> None:
+        """Wait for what is still being kept. Called when no request is left."""
+        await self.chat.settle()
+
+
+@asynccontextmanager
+async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIterator[App]:
+    """Open backends and providers, and put the areas on them."""
+    async with AsyncExitStack() as stack:
+        backends = await stack.enter_async_context(open_backends(run.storage))
+        providers = await _open_providers(run, backends, stack)
+        catalog = _catalog(run, providers, backends)
+        await stack.enter_async_context(catalog.kept_fresh())
+        store = await _completion_store(run, backends)
+        service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
+        requests = Requests()
+        lifecycle = Lifecycle(requests)
+        services: dict[type, object] = {
+            models.Catalog: catalog,
+            chat.CompletionStore: store,
+            chat.ChatService: service,
+            completions.CompletionService: completions.CompletionService(catalog),
+            embeddings.EmbeddingService: embeddings.EmbeddingService(catalog),
+            moderations.ModerationService: moderations.ModerationService(catalog),
+            probes.Probes: probes.Probes(lifecycle, backends.troubles),
+        }
+        router = Router(_routes(run, services, workers))
+        asgi = Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests)
+        yield App(asgi=asgi, lifecycle=lifecycle, backends=backends, catalog=catalog, providers=providers, chat=service)
+
+
+async def _open_providers(run: RunFile, backends: BackendCatalog, stack: AsyncExitStack) -> dict[str, models.Served]:
+    served: dict[str, models.Served] = {}
+    for api, entries in run.providers.items():
+        for entry in entries:
+            opened = await _open(entry, backends, stack)
+            if api == "inference":
+                # What runs in this process knows all it serves; a vendor may know more than it lists.
+                closed = entry.provider_type.startswith("inline::")
+                served[entry.provider_id] = models.Served(entry.provider_id, opened, closed)
+    return served
+
+
+async def _open(entry: ProviderEntry, backends: BackendCatalog, stack: AsyncExitStack) -> Any:
+    return await stack.enter_async_context(
+        TYPES[entry.provider_type].open(entry.config, backends.used_by(entry.provider_id))
+    )
+
+
+def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: BackendCatalog) -> models.Catalog:
+    declared = [
+        models.Registration(
+            model_id=one.model_id,
+            provider_id=one.provider_id,
+            provider_model_id=one.provider_model_id,
+            model_type=one.model_type,
+            metadata=dict(one.metadata),
+        )
+        for one in run.registered_models
+    ]
+    return models.Catalog(providers, declared, models.Registry(backends.kv(run.storage.stores.metadata)))
+
+
+async def _completion_store(run: RunFile, backends: BackendCatalog) -> chat.CompletionStore:
+    settings = run.storage.stores.inference
+    queue = WriteQueue(backends.sql(settings), max_waiting=settings.max_write_queue_size, batches=settings.num_writers)
+    store = chat.CompletionStore(queue, settings.table_name)
+    await store.prepare()
+    return store
+
+
+def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iterator[tuple[str, str, str, ASGIApp]]:
+    apis = [api for name, group in _APIS.items() if run.serves(name) for api in group]
+    for api in (*apis, probes.api):
+        for operation in api.operations:
+            endpoint = Endpoint(operation, services, max_body_bytes=run.server.max_body_bytes)
+            yield operation.method, operation.path, operation.name, endpoint
+    yield "GET", "/metrics", "metrics", probes.metrics(workers=workers)
+    yield "GET", "/openapi.json", "openapi", probes.openapi(openapi.document((*apis, probes.api)))
+    for path, name, kind in _PAGES:
+        yield "GET", path, "docs", probes.page(name, kind)
+
+
+_PAGES = (
+    ("/docs", "docs.html", "text/html; charset=utf-8"),
+    ("/docs/docs.css", "docs.css", "text/css; charset=utf-8"),
+    ("/docs/docs.js", "docs.js", "text/javascript; charset=utf-8"),
+)
+
+
+def _tenants(run: RunFile) -> dict[str, str] | None:
+    auth = run.server.auth
+    return {one.key.reveal(): one.tenant for one in auth.api_keys} if auth.mode == "api_keys" else None

@@ -1,0 +1,1 @@
+"""One folder per public API family. Enter each by its front door: `areas.models`, never `areas.models.catalog`."""

@@ -1,0 +1,178 @@
+"""The catalog: model id → provider. Look-ups are in memory; a background task keeps them fresh."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from stackwright.areas.models.index import Index, Served, Target
+from stackwright.areas.models.registry import Registry
+from stackwright.areas.models.types import Model, ModelDeleted, ModelList, Registration
+from stackwright.errors import InvalidRequest, NotFound, StackwrightError
+from stackwright.ports.inference import Offer
+
+log = structlog.get_logger("stackwright.models")
+
+POLL = 0.4
+"""Seconds between looks for other replicas' registrations; the promise is one second."""
+REFRESH = 300.0
+"""Seconds between questions to a vendor which models it has; a failed one is asked again after RETRY."""
+RETRY = 10.0
+
+
+class Catalog:
+    """Everything that can be named as `model`, per tenant."""
+
+    def __init__(self, providers: Mapping[str, Served], declared: Sequence[Registration], registry: Registry) -> None:
+        """`declared` are the run file's registrations: everybody's, and they outrank what providers offer."""
+        self._providers = providers
+        self._declared = declared
+        self._registry = registry
+        self._offers: dict[str, Sequence[Offer]] = {}
+        self._registered: dict[str, list[Registration]] = {}
+        self._generation: bytes | None = None
+        self._common = Index(providers, ())
+        self._indexes: dict[str, Index] = {}
+        self._rebuild()
+
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """Ask providers for their models and poll the registry, for as long as the context lasts."""
+        tasks = [asyncio.create_task(self._keep_offers(served)) for served in self._providers.values()]
+        tasks.append(asyncio.create_task(self._keep_registrations()))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def resolve(self, tenant: str, name: str) -> Target:
+        """Return who serves `name` for this tenant. `UnknownModel` (404) if nobody does."""
+        index = self._indexes.get(tenant, self._common)
+        target = index.find(name)
+        if target is None:
+            raise index.unknown(name)
+        return target
+
+    def models(self, tenant: str) -> ModelList:
+        """Return what the tenant can name, by id."""
+        known = self._indexes.get(tenant, self._common).models
+        return ModelList(data=[known[name] for name in sorted(known)])
+
+    def get(self, tenant: str, model_id: str) -> Model:
+        """Return one model, by its id or its unambiguous bare name."""
+        index = self._indexes.get(tenant, self._common)
+        if model_id in index.models:
+            return index.models[model_id]
+        target = index.find(model_id)
+        model = index.models.get(f"{target.provider_id}/{target.name}") if target else None
+        if model is None:
+            raise index.unknown(model_id)
+        return model
+
+    async def register(self, tenant: str, registration: Registration) -> Model:
+        """Give one of a provider's models a name of the tenant's own. Other replicas know it within a second."""
+        if registration.provider_id is None and len(self._providers) == 1:
+            registration.provider_id = next(iter(self._providers))
+        if registration.provider_id not in self._providers:
+            there_are = ", ".join(self._providers) or "none"
+            raise InvalidRequest(
+                f"No inference provider {registration.provider_id!r}. There are: {there_are}.",
+                param="provider_id",
+            )
+        await self._registry.put(tenant, registration)
+        await self._load_registrations()
+        return self.get(tenant, registration.model_id)
+
+    async def unregister(self, tenant: str, model_id: str) -> ModelDeleted:
+        """Take a name back. `NotFound` if the tenant registered none such; what providers offer stays."""
+        if not await self._registry.delete(tenant, model_id):
+            raise NotFound("registered model", model_id, param="model")
+        await self._load_registrations()
+        return ModelDeleted(id=model_id)
+
+    async def _keep_offers(self, served: Served) -> None:
+        told = False
+        while True:
+            try:
+                self._offers[served.provider_id] = await served.inference.models()
+                self._rebuild()
+                told = False
+                await asyncio.sleep(REFRESH)
+            except StackwrightError as error:
+                if not told:
+                    log.warning("no model list", provider=served.provider_id, error=error.message)
+                told = True
+                await asyncio.sleep(RETRY)
+
+    async def _keep_registrations(self) -> None:
+        saved = False
+        while True:
+            try:
+                if not saved:
+                    await self._save_declared()
+                    saved = True
+                if await self._registry.generation() != self._generation:
+                    await self._load_registrations()
+            except StackwrightError as error:
+                log.debug("registry away", error=error.message)
+            await asyncio.sleep(POLL)
+
+    async def _save_declared(self) -> None:
+        """Keep the run file's registrations where its replicas and tools can see them."""
+        kept = {one.model_id: one for one in (await self._registry.everything()).get(SHARED, [])}
+        for registration in self._declared:
+            if kept.pop(registration.model_id, None) != registration:
+                await self._registry.put(SHARED, registration)
+        for model_id in kept:
+            await self._registry.delete(SHARED, model_id)
+
+    async def _load_registrations(self) -> None:
+        # The generation is read first: a change in between is seen again at the next poll, never missed.
+        self._generation = await self._registry.generation()
+        self._registered = await self._registry.everything()
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        offered = [_offered(provider_id, offer) for provider_id, offers in self._offers.items() for offer in offers]
+        shared = [*self._registered.get(SHARED, ()), *self._declared]
+        common = [*offered, *_registered(shared)]
+        self._common = Index(self._providers, common)
+        self._indexes = {
+            tenant: Index(self._providers, [*common, *_registered(own)])
+            for tenant, own in self._registered.items()
+            if tenant != SHARED
+        }
+
+
+SHARED = "*"
+"""The tenant under which the run file's registrations are kept. No caller can be it."""
+
+
+def _offered(provider_id: str, offer: Offer) -> Model:
+    return Model(
+        id=f"{provider_id}/{offer.name}",
+        created=offer.created,
+        owned_by=offer.owned_by or provider_id,
+        model_type=offer.kind,
+        provider_id=provider_id,
+        provider_model_id=offer.name,
+        metadata=dict(offer.metadata),
+    )
+
+
+def _registered(registrations: Iterable[Registration]) -> list[Model]:
+    return [
+        Model(
+            id=one.model_id,
+            created=0,
+            owned_by=one.provider_id or "",
+            model_type=one.model_type,
+            provider_id=one.provider_id or "",
+            provider_model_id=one.provider_model_id or one.model_id,
+            metadata=one.metadata,
+        )
+        for one in registrations
+    ]

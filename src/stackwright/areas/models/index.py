@@ -1,0 +1,105 @@
+"""From a model's name to its target: pure look-ups over what is known."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from stackwright.areas.models.types import Model, UnknownModel
+from stackwright.errors import InvalidRequest
+from stackwright.ports.inference import BodyPort, Inference, TextPort
+
+P = TypeVar("P")
+
+
+class Served(NamedTuple):
+    """An opened inference provider, and whether its offers are all it serves."""
+
+    provider_id: str
+    inference: Inference
+    closed: bool
+
+
+class Target(NamedTuple):
+    """Who serves a model, and under which name."""
+
+    provider_id: str
+    inference: Inference
+    name: str
+
+    @property
+    def chat(self) -> TextPort:
+        return self._have(self.inference.chat, "chat completions")
+
+    @property
+    def completions(self) -> TextPort:
+        return self._have(self.inference.completions, "text completions")
+
+    @property
+    def embeddings(self) -> BodyPort:
+        return self._have(self.inference.embeddings, "embeddings")
+
+    @property
+    def moderations(self) -> BodyPort:
+        return self._have(self.inference.moderations, "moderations")
+
+    def _have(self, port: P | None, what: str) -> P:
+        if port is None:
+            raise InvalidRequest(
+                f"The model {self.name!r} cannot do this: its provider {self.provider_id!r} has no {what}.",
+                param="model",
+                code="unsupported_by_model",
+            )
+        return port
+
+
+class Index:
+    """Every name a model answers to: its id, and its bare name where only one provider has it."""
+
+    def __init__(self, providers: Mapping[str, Served], models: Iterable[Model]) -> None:
+        """`models` come in rising priority: a later one takes the id of an earlier one."""
+        self._providers = providers
+        self.models = {model.id: model for model in models}
+        self._targets: dict[str, Target] = {}
+        self._ambiguous: dict[str, list[str]] = {}
+        for model in self.models.values():
+            self._add(model)
+
+    def _add(self, model: Model) -> None:
+        served = self._providers.get(model.provider_id)
+        if served is None:
+            return
+        target = Target(served.provider_id, served.inference, model.provider_model_id)
+        self._targets[model.id] = target
+        bare = model.provider_model_id
+        known = self._targets.get(bare)
+        if known is None:
+            self._targets[bare] = target
+        elif known != target and bare not in self.models:
+            self._ambiguous.setdefault(bare, [f"{known.provider_id}/{bare}"]).append(f"{model.provider_id}/{bare}")
+
+    def find(self, name: str) -> Target | None:
+        """Return who serves `name`, if anybody does. `InvalidRequest` when several do."""
+        if name in self._ambiguous:
+            raise InvalidRequest(
+                f"The model {name!r} is served by several providers; say which: {', '.join(self._ambiguous[name])}.",
+                param="model",
+                code="ambiguous_model",
+            )
+        return self._targets.get(name) or self._forwarded(name)
+
+    def _forwarded(self, name: str) -> Target | None:
+        """A vendor's list may be late or incomplete: with its provider named, the vendor itself decides."""
+        provider_id, slash, rest = name.partition("/")
+        served = self._providers.get(provider_id)
+        if served is None or not (slash and rest) or served.closed:
+            return None
+        return Target(provider_id, served.inference, rest)
+
+    def unknown(self, name: str) -> UnknownModel:
+        """Say that there is no such model, and which there are."""
+        ids = sorted(self.models)
+        there_are = f" Available: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}." if ids else ""
+        if not self._providers:
+            there_are = " No inference provider is configured; `stackwright serve` prints how to add one."
+        return UnknownModel(
+            f"The model {name!r} does not exist or you do not have access to it.{there_are}", param="model"
+        )

@@ -1,0 +1,55 @@
+"""The objects of the Models API."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from stackwright.errors import InvalidRequest
+from stackwright.ports.inference import ModelKind
+
+Scalar = str | int | float | bool
+
+
+class UnknownModel(InvalidRequest):
+    """No provider serves a model of this name."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class Model(Struct, kw_only=True):
+    """A model that can be named in a request: OpenAI's four fields, and who serves it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    model_type: ModelKind
+    provider_id: str
+    provider_model_id: str
+    metadata: dict[str, Scalar] = {}
+
+
+class ModelList(Struct, kw_only=True):
+    """All models, in the order of their ids."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class ModelDeleted(Struct, kw_only=True):
+    """A registration that is gone."""
+
+    id: str
+    object: Literal["model"] = "model"
+    deleted: bool = True
+
+
+class Registration(Struct, kw_only=True):
+    """A name given to a provider's model, by the run file or by a caller (Llama Stack's body)."""
+
+    model_id: str
+    provider_id: str | None = None
+    provider_model_id: str | None = None
+    model_type: ModelKind = "llm"
+    metadata: dict[str, Scalar] = {}

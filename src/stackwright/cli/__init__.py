@@ -1,0 +1,36 @@
+"""The `stackwright` command. Each subcommand is a file, imported only when it is asked for."""
+
+from importlib import import_module
+
+import click
+
+import stackwright
+
+_COMMANDS = {
+    "serve": "serve",
+    "init": "init",
+    "check": "check",
+    "show": "show",
+    "config": "config",
+    "db": "db",
+    "providers": "providers",
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands live in modules of the same name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"stackwright.cli.{_COMMANDS[cmd_name]}").command
+        return command
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(stackwright.__version__, prog_name="stackwright")
+def main() -> None:
+    """The OpenAI application API on any model, with all state in databases you own."""

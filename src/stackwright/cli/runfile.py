@@ -1,0 +1,58 @@
+"""Finding and loading the run file, the same for every command."""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from stackwright.config.complaint import RunFileError
+from stackwright.config.load import load, loads
+from stackwright.config.runfile import RunFile
+
+STARTER = "the built-in starter"
+
+
+def environ() -> Mapping[str, str]:
+    """Return the environment as run files see it: with what the installed extras make possible."""
+    found = {
+        "STACKWRIGHT_HAS_LLAMA_CPP": bool(find_spec("xllamacpp")),
+        "STACKWRIGHT_HAS_WORDLLAMA": bool(find_spec("wordllama")),
+    }
+    return {name: "1" for name, there in found.items() if there} | dict(os.environ)
+
+
+def home() -> Path:
+    """Return the folder for everything that has no other place."""
+    return Path(os.environ.get("STACKWRIGHT_HOME") or "~/.stackwright").expanduser()
+
+
+def find(named: str | None) -> Path | None:
+    """Return the run file to use: the named one, else the one in the home folder, else None for the starter."""
+    if named is not None:
+        return Path(named)
+    default = home() / "run.yaml"
+    return default if default.exists() else None
+
+
+def load_or_exit(named: str | None) -> tuple[RunFile, str]:
+    """Return the checked run file and what to call it. With complaints, print them and exit with status 2."""
+    from stackwright.providers.registry import TYPES
+
+    path = find(named)
+    try:
+        if path is not None:
+            return load(path, environ=environ(), types=TYPES), str(path)
+        starter = files("stackwright.config").joinpath("templates", "starter.yaml").read_text(encoding="utf-8")
+        return loads(starter, name="starter.yaml", environ=environ(), types=TYPES), STARTER
+    except RunFileError as error:
+        complain(error)
+        sys.exit(2)
+
+
+def complain(error: RunFileError) -> None:
+    """Print every complaint on standard error."""
+    click.echo(str(error), err=True)

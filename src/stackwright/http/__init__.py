@@ -1,0 +1,1 @@
+"""Furniture for all routes: operations, the error envelope, event streams, the layers between socket and handler."""

@@ -1,0 +1,42 @@
+"""One request as a handler sees it, and the answers that are more than a Struct."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Generic, TypeVar
+
+B = TypeVar("B")
+
+
+class Call(Generic[B]):
+    """A request that has been read, decoded and given a tenant.
+
+    `body` is the decoded body or, for an operation that takes a query, the decoded query.
+    """
+
+    __slots__ = ("body", "path", "raw", "request_id", "tenant")
+
+    def __init__(self, tenant: str, request_id: str, path: Mapping[str, str], body: B, raw: bytes) -> None:
+        self.tenant = tenant
+        self.request_id = request_id
+        self.path = path
+        self.body = body
+        self.raw = raw
+
+    @property
+    def query(self) -> B:
+        return self.body
+
+
+class Json(bytes):
+    """An answer that is JSON already, sent as it stands."""
+
+
+class Stream:
+    """An answer that is a stream of server-sent events, each block already framed.
+
+    The first block is awaited before the status line is sent, so an error up to there is an ordinary error answer.
+    """
+
+    __slots__ = ("blocks",)
+
+    def __init__(self, blocks: AsyncIterator[bytes]) -> None:
+        self.blocks = blocks

@@ -1,0 +1,118 @@
+"""The layers between socket and handler: the outermost names, counts and catches; the inner one knows the caller."""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stackwright.errors import StackwrightError, Unauthenticated
+from stackwright.http import errors
+from stackwright.http.body import ClientGone
+from stackwright.http.metrics import Requests
+from stackwright.http.operation import respond
+
+log = structlog.get_logger("stackwright.http")
+
+
+class Boundary:
+    """Gives each request its id and turns every failure into the envelope. Nothing of Python gets past it."""
+
+    def __init__(self, app: ASGIApp, *, requests: Requests, log_requests: bool) -> None:
+        self._app = app
+        self._requests = requests
+        self._log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = "req_" + os.urandom(16).hex()
+        scope["state"] = {"request_id": request_id, "operation": "unmatched"}
+        header = (b"x-request-id", request_id.encode())
+        status = 0
+        started = time.perf_counter()
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        self._requests.begin()
+        try:
+            await self._app(scope, receive, stamped)
+        except ClientGone:
+            status = 499
+        except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, told once, in the log
+            await self._refuse(error, scope, stamped, begun=bool(status))
+        finally:
+            self._requests.end(scope["state"]["operation"], status, time.perf_counter() - started)
+            if self._log_requests:
+                self._tell(scope, status, time.perf_counter() - started)
+
+    async def _refuse(self, error: Exception, scope: Scope, send: Send, *, begun: bool) -> None:
+        known = isinstance(error, StackwrightError)
+        failure = error if isinstance(error, StackwrightError) else errors.bug()
+        if not known or failure.status >= 500:
+            log.error(
+                "request failed",
+                request_id=scope["state"]["request_id"],
+                path=scope["path"],
+                status=failure.status,
+                code=failure.code,
+                error=failure.message if known else repr(error),
+                exc_info=None if known else error,
+            )
+        if begun:
+            await send({"type": "http.response.body", "body": errors.event(failure)})
+            return
+        headers = [(name.encode(), value.encode()) for name, value in failure.headers.items()]
+        await respond(send, failure.status, errors.envelope(failure), headers=headers)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        log.info(
+            f"{scope['method']} {scope['path']}",
+            status=status,
+            ms=round(seconds * 1000, 1),
+            request_id=scope["state"]["request_id"],
+        )
+
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+
+
+class Principal:
+    """Finds out whose request it is. Keys are compared by their SHA-256: they are random, so no slow hash is needed."""
+
+    def __init__(self, app: ASGIApp, *, tenants: Mapping[str, str] | None) -> None:
+        """`tenants` maps each API key to its tenant; None means that nobody is asked and all are `default`."""
+        self._app = app
+        self._tenants = None if tenants is None else {_digest(key.encode()): tenant for key, tenant in tenants.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["tenant"] = "default" if self._tenants is None else self._tenant(scope, self._tenants)
+        await self._app(scope, receive, send)
+
+    def _tenant(self, scope: Scope, tenants: Mapping[bytes, str]) -> str:
+        if scope["path"] in OPEN_PATHS:
+            return "default"
+        tenant = tenants.get(_digest(_bearer(scope)))
+        if tenant is None:
+            raise Unauthenticated(
+                "Incorrect or missing API key. Send one that server.auth.api_keys knows: 'Authorization: Bearer KEY'."
+            )
+        return tenant
+
+
+def _bearer(scope: Scope) -> bytes:
+    headers: Any = scope["headers"]
+    for name, value in headers:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return bytes(value[7:].strip())
+    return b""
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

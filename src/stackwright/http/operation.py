@@ -1,0 +1,131 @@
+"""An operation: method, path, request, answer and handler, declared once.
+
+From the declaration come the route, the decoding with OpenAI's error texts, and the OpenAPI entry.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from stackwright.errors import InvalidRequest
+from stackwright.http import body as reading
+from stackwright.http.call import Call, Json, Stream
+from stackwright.http.errors import from_decoding
+from stackwright.http.sse import send_stream
+from stackwright.http.watch import while_connected
+
+Handler = Callable[..., Coroutine[Any, Any, Any]]
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method on one path."""
+
+    method: str
+    path: str
+    handler: Handler
+    body: Any = None
+    query: Any = None
+    answer: Any = None
+    status: int = 200
+    streams: bool = False
+    """True when the answer may also be a stream of server-sent events."""
+
+    @property
+    def name(self) -> str:
+        return self.handler.__name__
+
+    @property
+    def summary(self) -> str:
+        return inspect.cleandoc(self.handler.__doc__ or "")
+
+
+@dataclass
+class Api:
+    """The operations of one area, in order of declaration."""
+
+    tag: str
+    operations: list[Operation] = field(default_factory=list)
+
+    def get(self, path: str, *, answer: Any, query: Any = None) -> Callable[[H], H]:
+        """Declare a reading operation; `query` is the Struct its query string decodes into."""
+        return self._declare("GET", path, answer=answer, query=query)
+
+    def post(
+        self, path: str, *, answer: Any, body: Any = None, streams: bool = False, status: int = 200
+    ) -> Callable[[H], H]:
+        """Declare a writing operation; `body` is the Struct its JSON body decodes into."""
+        return self._declare("POST", path, answer=answer, body=body, streams=streams, status=status)
+
+    def delete(self, path: str, *, answer: Any) -> Callable[[H], H]:
+        """Declare a deleting operation."""
+        return self._declare("DELETE", path, answer=answer)
+
+    def _declare(self, method: str, path: str, **details: Any) -> Callable[[H], H]:
+        def keep(handler: H) -> H:
+            self.operations.append(Operation(method=method, path=path, handler=handler, **details))
+            return handler
+
+        return keep
+
+
+class Endpoint:
+    """An operation with its services at hand, as an ASGI application."""
+
+    def __init__(self, operation: Operation, services: Mapping[type, object], *, max_body_bytes: int) -> None:
+        self.operation = operation
+        self._handler = operation.handler
+        self._services = _services_of(operation.handler, services)
+        self._decode = msgspec.json.Decoder(operation.body).decode if operation.body else None
+        self._encode = msgspec.json.Encoder().encode
+        self._limit = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = b""
+        body: Any = None
+        if self.operation.method != "GET":
+            raw = await reading.read(scope, receive, self._limit)
+        if self._decode:
+            body = self._decoded(raw)
+        elif self.operation.query:
+            body = reading.query(scope, self.operation.query)
+        state = scope["state"]
+        call = Call(state["tenant"], state["request_id"], scope["path_params"], body, raw)
+        answer = await while_connected(self._handler(call, *self._services), receive)
+        if isinstance(answer, Stream):
+            await send_stream(answer.blocks, receive, send)
+        else:
+            await respond(send, self.operation.status, answer if isinstance(answer, Json) else self._encode(answer))
+
+    def _decoded(self, raw: bytes) -> Any:
+        assert self._decode is not None
+        if not raw:
+            raise InvalidRequest("The request has no body. The API expects a JSON object.", code="invalid_json")
+        try:
+            return self._decode(raw)
+        except msgspec.DecodeError as error:
+            raise from_decoding(error) from None
+        except RecursionError:
+            raise InvalidRequest("The JSON body is nested too deeply.", code="invalid_json") from None
+
+
+def _services_of(handler: Handler, services: Mapping[type, object]) -> tuple[object, ...]:
+    """Find what a handler asks for beyond the call, by the type of each parameter."""
+    wanted = list(inspect.signature(handler).parameters)[1:]
+    hints = typing.get_type_hints(handler)
+    return tuple(services[hints[name]] for name in wanted)
+
+
+async def respond(
+    send: Send, status: int, body: bytes, *, content_type: bytes = b"application/json", headers: Any = ()
+) -> None:
+    """Send a whole answer."""
+    head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,66 @@
+"""From method and path to the endpoint; every miss is told in the envelope."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stackwright.errors import InvalidRequest
+
+
+class UnknownUrl(InvalidRequest):
+    """Nothing lives at this path."""
+
+    status = 404
+    code = "unknown_url"
+
+
+class WrongMethod(InvalidRequest):
+    """The path exists, the method on it does not."""
+
+    status = 405
+    code = "method_not_supported"
+
+
+Methods = dict[str, tuple[str, ASGIApp]]
+
+
+class Router:
+    """Finds the endpoint: whole paths in a dictionary, paths with parameters by their patterns, in order."""
+
+    def __init__(self, routes: Iterable[tuple[str, str, str, ASGIApp]]) -> None:
+        """`routes`: method, path in Starlette's notation, the operation's name, endpoint."""
+        self._exact: dict[str, Methods] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], Methods]] = {}
+        for method, path, name, endpoint in routes:
+            self._methods(path)[method] = (name, endpoint)
+
+    def _methods(self, path: str) -> Methods:
+        if "{" not in path:
+            return self._exact.setdefault(path, {})
+        return self._patterns.setdefault(path, (compile_path(path)[0], {}))[1]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        methods, scope["path_params"] = self._find(scope["path"], scope["method"])
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in methods:
+            raise _wrong_method(method, scope["path"], methods)
+        scope["state"]["operation"], endpoint = methods[method]
+        await endpoint(scope, receive, send)
+
+    def _find(self, path: str, method: str) -> tuple[Methods, dict[str, Any]]:
+        methods = self._exact.get(path)
+        if methods is not None:
+            return methods, {}
+        for pattern, candidate in self._patterns.values():
+            found = pattern.match(path)
+            if found:
+                return candidate, found.groupdict()
+        raise UnknownUrl(f"Invalid URL ({method} {path}). See /docs for the paths there are.")
+
+
+def _wrong_method(method: str, path: str, methods: Methods) -> WrongMethod:
+    allowed = ", ".join(sorted(methods))
+    return WrongMethod(f"Not allowed to {method} on {path}. Allowed here: {allowed}.", headers={"allow": allowed})

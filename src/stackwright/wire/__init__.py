@@ -1,0 +1,1 @@
+"""OpenAI's vocabulary, as far as two or more areas share it."""

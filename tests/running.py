@@ -1,0 +1,129 @@
+"""A real server process on a real socket."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from openai import AsyncOpenAI, OpenAI
+
+from tests.servers import free_port
+
+STARTED_WITHIN = 30.0
+
+
+class Answer:
+    """What came back over HTTP, whatever its status."""
+
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The envelope's inside; fails when the answer is not one."""
+        assert list(self.json) == ["error"]
+        error = self.json["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert self.headers["x-request-id"]
+        return dict(error)
+
+
+class RunningServer:
+    """`stackwright serve` on a run file, in a process of its own."""
+
+    def __init__(self, folder: Path, run_file: str, *options: str, environ: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.path = folder / "run.yaml"
+        self.path.write_text(run_file)
+        self.port = free_port()
+        self.log = folder / "log"
+        self._options = options
+        self._environ = {**os.environ, "HOME": str(folder), **(environ or {})}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> "RunningServer":
+        """Start, and return when it answers."""
+        command = [sys.executable, "-m", "stackwright", "serve", str(self.path), "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *self._options], stdout=log, stderr=log, env=self._environ, cwd=self.folder
+            )
+        self.wait_for("/health")
+        return self
+
+    def wait_for(self, path: str, status: int = 200, within: float = STARTED_WITHIN) -> Answer:
+        """Return the first answer of `path` that has `status`."""
+        deadline = time.monotonic() + within
+        while True:
+            assert self.process is not None
+            assert self.process.poll() is None, f"the server ended:\n{self.log.read_text()}"
+            try:
+                answer = self.get(path)
+            except OSError:
+                answer = None
+            if answer is not None and answer.status == status:
+                return answer
+            assert time.monotonic() < deadline, f"{path} never answered {status}: {answer and answer.body!r}"
+            self._pause()
+
+    @staticmethod
+    def _pause() -> None:
+        signal.sigtimedwait([], 0.02)
+
+    def stop(self, sig: int = signal.SIGTERM, within: float = 20.0) -> int:
+        """Send a signal and return the exit status."""
+        assert self.process is not None
+        self.process.send_signal(sig)
+        status = self.process.wait(within)
+        self.process = None
+        return status
+
+    def close(self) -> None:
+        """Make sure that nothing is left."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> "RunningServer":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.request("GET", path, None, **headers)
+
+    def post(self, path: str, body: Any, **headers: str) -> Answer:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.request("POST", path, raw, **{"content-type": "application/json", **headers})
+
+    def request(self, method: str, path: str, body: bytes | None, **headers: str) -> Answer:
+        request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return Answer(refused.code, refused.headers, refused.read())
+
+    def client(self, api_key: str = "none") -> OpenAI:
+        return OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=60)
+
+    def async_client(self, api_key: str = "none") -> AsyncOpenAI:
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=60)
