@@ -65,8 +65,9 @@ class Connector:
             connection: PooledConnection = await asyncpg.connect(**self._arguments())
         except asyncpg.InvalidAuthorizationSpecificationError:
             raise
-        except asyncpg.ClientConfigurationError as error:
-            raise Unavailable(f"Backend {self._name!r}: its connection settings cannot be used.") from error
+        except ValueError:
+            # The parser's words would quote the connection string, password and all.
+            raise Unavailable(f"Backend {self._name!r}: its connection settings cannot be understood.") from None
         except TimeoutError as error:
             raise Unavailable(f"Backend {self._name!r}: {self.address} does not answer.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
