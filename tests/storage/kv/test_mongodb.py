@@ -1,11 +1,16 @@
 """MongoDB keeps the key-value contract, as far as a server that speaks its protocol can tell."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from stackwright.config.secret import Secret
 from stackwright.config.storage import MongoBackend
+from stackwright.errors import StackwrightError, TooLarge, Unavailable
 from stackwright.ids import mint
 from stackwright.storage.kv.mongodb import MongoDatabase
 from stackwright.testing.kv_contract import Clients, KVContract
@@ -25,3 +30,85 @@ class TestMongoDB(KVContract):
         yield one, other
         await one.close()
         await other.close()
+
+
+@pytest.fixture
+def server() -> Iterator[MongoServer]:
+    """A server of the test's own, to be killed."""
+    server = MongoServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+async def test_a_killed_server_is_unavailable_within_its_timeout_and_found_again(server: MongoServer) -> None:
+    mongo = database(server, pool_timeout=0.5)
+    kv = mongo.namespace("n")
+    await kv.set("key", b"value")
+    server.kill()
+    for call in (kv.get("key"), kv.set("key", b"value"), kv.scan()):
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match=f"'docs' .MongoDB at {server.host}:{server.port}/stackwright/kv_store."):
+            await call
+        assert time.monotonic() - begun < 2
+    server.start()
+    await until_answered(mongo)
+    await kv.set("key", b"new")
+    assert await kv.get("key") == b"new"
+    await mongo.close()
+
+
+async def test_a_full_pool_is_a_503_within_its_timeout(server: MongoServer) -> None:
+    mongo = database(server, pool_size=1, pool_timeout=0.2, command_timeout=2)
+    kv = mongo.namespace("n")
+    await kv.set("key", b"value")
+    server.freeze()
+    begun = time.monotonic()
+    try:
+        stuck = asyncio.create_task(kv.get("key"))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match=r"no connection came free within 0\.2 s"):
+            await kv.get("key")
+        assert time.monotonic() - begun < 1
+    finally:
+        server.thaw()
+    assert await stuck == b"value"
+    await mongo.close()
+
+
+async def test_expiry_follows_the_servers_clock_not_ours(server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 3600)
+    behind = database(server)
+    await behind.ping()
+    await behind.namespace("n").set("key", b"value", ttl=60)
+    monkeypatch.undo()
+    ours = database(server)
+    await ours.ping()
+    assert await ours.namespace("n").get("key") == b"value"
+    await behind.close()
+    await ours.close()
+
+
+async def test_a_value_over_16_mb_is_too_large(server: MongoServer) -> None:
+    mongo = database(server)
+    with pytest.raises(TooLarge, match="16 MB"):
+        await mongo.namespace("n").set("key", bytes(17_000_000))
+    await mongo.close()
+
+
+async def test_a_url_brings_its_own_database_and_hides_its_password() -> None:
+    url = Secret("mongodb://me:s3cret@one:1,two:2/mine?replicaSet=r")
+    mongo = MongoDatabase(MongoBackend(type="kv_mongodb", url=url), name="docs")
+    assert mongo.address == "one:1,two:2/mine/kv_store"
+    await mongo.close()
+    with pytest.raises(StackwrightError, match="its url is not one for MongoDB") as caught:
+        MongoDatabase(MongoBackend(type="kv_mongodb", url=Secret("http://me:s3cret@h")), name="docs")
+    assert "s3cret" not in str(caught.value)
+
+
+async def until_answered(mongo: MongoDatabase) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            with suppress(Unavailable):
+                return await mongo.ping()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from stackwright.config.secret import Secret
 from stackwright.config.storage import PostgresBackend
 from stackwright.storage.kv.sql import POSTGRES, SqlTable
 from stackwright.storage.sql import Do
@@ -15,7 +16,7 @@ from tests.servers import PostgresServer
 
 @asynccontextmanager
 async def opened(server: PostgresServer, db: str) -> AsyncIterator[PostgresDatabase]:
-    settings = PostgresBackend(type="kv_postgres", connection_string=server.url(db))
+    settings = PostgresBackend(type="kv_postgres", connection_string=Secret(server.url(db)))
     database = PostgresDatabase(settings, name="kv_default")
     await database.open()
     yield database

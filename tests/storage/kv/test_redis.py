@@ -1,18 +1,30 @@
 """Valkey keeps the key-value contract, and its failures are ours."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis, SSLConnection
 
+from stackwright.config.secret import Secret, Substituted
 from stackwright.config.storage import RedisBackend
-from stackwright.storage.kv.redis import RedisDatabase
+from stackwright.errors import StackwrightError, StorageFull, Unavailable
+from stackwright.storage.kv import Entry
+from stackwright.storage.kv.redis import RedisDatabase, options_of
 from stackwright.testing.kv_contract import Clients, KVContract
 from tests.servers_kv import ValkeyServer
 
 
 def database(server: ValkeyServer, **settings: Any) -> RedisDatabase:
     return RedisDatabase(RedisBackend(type="kv_redis", host=server.host, port=server.port, **settings), name="cache")
+
+
+async def ask(server: ValkeyServer, command: str) -> Any:
+    async with Redis(host=server.host, port=server.port, protocol=2) as client:
+        return await client.execute_command(command)  # type: ignore[no-untyped-call]
 
 
 class TestRedis(KVContract):
@@ -22,3 +34,129 @@ class TestRedis(KVContract):
         yield one, other
         await one.close()
         await other.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ValkeyServer]:
+    """A server of the test's own, to be killed."""
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+async def test_a_restarted_server_is_found_again_and_a_dead_one_is_unavailable(server: ValkeyServer) -> None:
+    redis = database(server, pool_timeout=1)
+    kv = redis.namespace("n")
+    await asyncio.gather(*(kv.set(f"key{number}", b"value") for number in range(20)))
+    server.kill()
+    with pytest.raises(Unavailable, match=f"'cache' .Redis at {server.host}:{server.port}/0. does not answer"):
+        await kv.get("key")
+    with pytest.raises(Unavailable, match="does not answer"):
+        await kv.set("key", b"value")
+    server.start()
+    await asyncio.gather(*(kv.set(f"key{number}", b"new") for number in range(20)))
+    assert await kv.compare_and_set("key0", b"new", b"newer") is True
+    assert len(await kv.scan()) == 20
+    await redis.close()
+
+
+async def test_flushing_the_server_empties_every_namespace_and_breaks_none(server: ValkeyServer) -> None:
+    redis = database(server)
+    kv = redis.namespace("n")
+    await kv.set("a", b"1")
+    await kv.set("b", b"2", ttl=60)
+    for command in ("FLUSHALL", "SCRIPT FLUSH"):
+        await ask(server, command)
+    assert await kv.scan() == []
+    assert await kv.get("a") is None
+    assert await kv.compare_and_set("a", None, b"3") is True
+    assert await kv.scan() == [Entry("a", b"3")]
+    await redis.close()
+
+
+async def test_a_server_that_hangs_is_unavailable_after_the_command_timeout(server: ValkeyServer) -> None:
+    redis = database(server, command_timeout=0.2)
+    kv = redis.namespace("n")
+    await kv.set("key", b"value")
+    server.freeze()
+    try:
+        with pytest.raises(Unavailable, match="does not answer"):
+            await kv.get("key")
+    finally:
+        server.thaw()
+    assert await kv.get("key") == b"value"
+    await redis.close()
+
+
+async def test_a_full_pool_is_a_503_within_its_timeout(server: ValkeyServer) -> None:
+    redis = database(server, pool_size=2, pool_timeout=0.2, command_timeout=1)
+    kv = redis.namespace("n")
+    await asyncio.gather(kv.set("a", b""), kv.set("b", b""))
+    server.freeze()
+    begun = time.monotonic()
+    try:
+        stuck = [asyncio.create_task(kv.get("a")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match=r"no connection came free within 0\.2 s"):
+            await kv.get("a")
+        assert time.monotonic() - begun < 0.9
+    finally:
+        server.thaw()
+    assert await asyncio.gather(*stuck) == [b"", b""]
+    await redis.close()
+
+
+async def test_connections_never_exceed_the_pool(server: ValkeyServer) -> None:
+    redis = database(server, pool_size=3)
+    namespaces = [redis.namespace(f"n{number}") for number in range(20)]
+    await asyncio.gather(*(kv.set(f"key{number}", b"") for kv in namespaces for number in range(20)))
+    clients = await ask(server, "CLIENT LIST")
+    assert 1 <= len(clients) - 1 <= 3
+    await redis.close()
+
+
+async def test_a_rotated_password_is_read_again(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("first")
+    server = ValkeyServer()
+    server.password = "first"
+    server.start()
+    password = Secret(Substituted("first", secret.read_text))
+    redis = database(server, password=password)
+    await redis.namespace("n").set("key", b"value")
+    server.kill()
+    server.password = "second"
+    server.start()
+    with pytest.raises(Unavailable):
+        await redis.namespace("n").get("key")
+    secret.write_text("second")
+    assert await redis.namespace("n").get("key") is None
+    await redis.close()
+    server.remove()
+
+
+async def test_a_full_memory_is_storage_full(server: ValkeyServer) -> None:
+    redis = database(server)
+    await ask(server, "CONFIG SET maxmemory 1")
+    with pytest.raises(StorageFull, match="'cache'"):
+        await redis.namespace("n").set("key", b"value")
+    await redis.close()
+
+
+def test_tls_and_names_are_passed_on() -> None:
+    options = options_of(RedisBackend(type="kv_redis", host="h", username="me", password=Secret("s"), tls=True, db=2))
+    assert options == {
+        "connection_class": SSLConnection,
+        "host": "h",
+        "port": 6379,
+        "db": 2,
+        "username": "me",
+        "password": "s",
+    }
+
+
+def test_a_url_of_another_kind_is_refused_without_showing_it() -> None:
+    with pytest.raises(StackwrightError, match="its url is not one for Redis") as caught:
+        RedisDatabase(RedisBackend(type="kv_redis", url=Secret("http://me:s3cret@h")), name="cache")
+    assert "s3cret" not in str(caught.value)

@@ -20,20 +20,24 @@ def check_key(key: str) -> str:
     return key
 
 
-def check_namespace(namespace: str) -> str:
-    """Return the namespace. `InvalidRequest` if it is empty, too long or holds control characters."""
-    if not namespace or len(_encode(namespace)) > MAX_BYTES or min(namespace) < " ":
-        raise InvalidRequest(
-            f"A namespace must have 1 to {MAX_BYTES} bytes of UTF-8 without control characters; "
-            f"{namespace[:40]!r} has not."
-        )
-    return namespace
+def check_namespace(stored: str) -> str:
+    """Return the namespace as `join_namespace` made it, or one without a prefix. `InvalidRequest` if it is neither."""
+    for part in stored.split(PREFIX_END, 1):
+        _check_name(part)
+    return stored
 
 
 def join_namespace(prefix: str | None, namespace: str) -> str:
     """Return the namespace as stored: behind its backend's prefix, if that has one."""
-    check_namespace(namespace)
-    return f"{check_namespace(prefix)}{PREFIX_END}{namespace}" if prefix is not None else namespace
+    _check_name(namespace)
+    return check_namespace(f"{prefix}{PREFIX_END}{namespace}") if prefix is not None else namespace
+
+
+def _check_name(name: str) -> None:
+    if not name or len(_encode(name)) > MAX_BYTES or min(name) < " ":
+        raise InvalidRequest(
+            f"A namespace must have 1 to {MAX_BYTES} bytes of UTF-8 without control characters; {name[:40]!r} has not."
+        )
 
 
 def span(prefix: str, start: str, end: str | None, limit: int) -> tuple[str, str]:

@@ -120,7 +120,8 @@ class MongoDatabase:
         match error:
             case WaitQueueTimeoutError():
                 return Unavailable(
-                    f"{where} is busy: no connection came free within {self._settings.pool_timeout:g} s."
+                    f"{where} is busy: no connection came free within {self._settings.pool_timeout:g} s.",
+                    code="pool_full",
                 )
             case DocumentTooLarge():
                 return TooLarge(f"{where} takes values of at most 16 MB.")

@@ -180,7 +180,9 @@ class RedisDatabase:
             case OutOfMemoryError():
                 return StorageFull(f"{where} has no memory left: {error}")
             case RedisConnectionError() if "No connection available" in str(error):
-                return Unavailable(f"{where} is busy: no connection came free within {self._pool_timeout:g} s.")
+                return Unavailable(
+                    f"{where} is busy: no connection came free within {self._pool_timeout:g} s.", code="pool_full"
+                )
             case _:
                 return Unavailable(f"{where} does not answer: {error}")
 
