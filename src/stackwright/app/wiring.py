@@ -8,6 +8,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from stackwright.app import probes
+from stackwright.app.stores import completion_store
 from stackwright.areas import chat, completions, embeddings, models, moderations
 from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import ProviderEntry, RunFile
@@ -19,7 +20,6 @@ from stackwright.http.operation import Api, Endpoint
 from stackwright.http.router import Router
 from stackwright.providers.registry import TYPES
 from stackwright.storage.backends import BackendCatalog, open_backends
-from stackwright.storage.sql.writer import WriteQueue
 
 _APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "inference": (chat.api, embeddings.api, completions.api, moderations.api),
@@ -52,7 +52,8 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         providers = await _open_providers(run, backends, stack)
         catalog = _catalog(run, providers, backends)
         await stack.enter_async_context(catalog.kept_fresh())
-        store = await _completion_store(run, backends)
+        store = completion_store(run, backends)
+        await store.prepare()
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         requests = Requests()
         lifecycle = Lifecycle(requests)
@@ -100,14 +101,6 @@ def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: Bac
         for one in run.registered_models
     ]
     return models.Catalog(providers, declared, models.Registry(backends.kv(run.storage.stores.metadata)))
-
-
-async def _completion_store(run: RunFile, backends: BackendCatalog) -> chat.CompletionStore:
-    settings = run.storage.stores.inference
-    queue = WriteQueue(backends.sql(settings), max_waiting=settings.max_write_queue_size, batches=settings.num_writers)
-    store = chat.CompletionStore(queue, settings.table_name)
-    await store.prepare()
-    return store
 
 
 def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iterator[tuple[str, str, str, ASGIApp]]:

