@@ -34,28 +34,22 @@ class Vendor:
             Deadlines(config.connect_timeout, config.first_byte_timeout, config.chunk_timeout, config.total_timeout),
             _tls(config) if config.base_url.startswith("https:") else None,
         )
+        self.refusals = Refusals(f"{quirks.type} at {config.base_url}")
         self._active = self._retrying = 0
         self._read_secrets()
 
     def _read_secrets(self) -> None:
-        """Take the secrets as they are now: into the header of requests, and out of messages."""
-        secrets = {name: secret.reveal().strip() for name, secret in self.config.headers.items()}
-        if self.config.api_key and (key := self.config.api_key.reveal().strip()):
-            secrets = {"Authorization": f"Bearer {key}"} | secrets
-            self.refusals = Refusals(self._label, [key, *secrets.values()])
-        else:
-            self.refusals = Refusals(self._label, list(secrets.values()))
+        """Put the secrets as they are now into the header of requests."""
         lines = {
             "Host": self.client.authority,
             "User-Agent": f"stackwright/{__version__}",
             "Accept-Encoding": "identity",
             "Content-Type": "application/json",
-        } | secrets
-        self._fields = "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
-
-    @property
-    def _label(self) -> str:
-        return f"{self.quirks.type} at {self.config.base_url}"
+        }
+        if self.config.api_key and (key := self.config.api_key.reveal().strip()):
+            lines["Authorization"] = f"Bearer {key}"
+        lines |= {name: secret.reveal().strip() for name, secret in self.config.headers.items()}
+        self._fields = "".join(f"{name}: {_line(value)}\r\n" for name, value in lines.items()).encode()
 
     def request(self, path: str, body: bytes) -> bytes:
         """Return a whole POST request for a path below the base URL."""
@@ -148,7 +142,7 @@ class Vendor:
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
-                    raise UpstreamError(f"{self._label} answered with more than {limit} bytes.")
+                    raise UpstreamError(f"{self.refusals.label} answered with more than {limit} bytes.")
         except HttpError as error:
             self.refusals.raise_broken(error)
         finally:
@@ -262,6 +256,13 @@ async def connect(config: Config, quirks: Quirks) -> AsyncIterator[OpenAICompati
         yield OpenAICompatible(vendor)
     finally:
         vendor.client.close()
+
+
+def _line(value: str) -> str:
+    """Return a field's value; a line break in it could smuggle in another field."""
+    if any(ord(character) < 32 for character in value):
+        raise StackwrightError("A secret for a request's header holds a line break or a control character.")
+    return value
 
 
 def _half_answered(error: HttpError) -> bool:

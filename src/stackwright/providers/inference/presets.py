@@ -22,6 +22,8 @@ class Preset:
     title: str
     url: str | None
     """Address of its API; None where everybody has their own."""
+    example: str = ""
+    """What such an address looks like."""
     key: str | None = None
     """The environment variable in which people keep the key; None where none is needed."""
     ports: tuple[PortName, ...] = ()
@@ -40,9 +42,10 @@ PRESETS: Mapping[str, Preset] = {
         ports=("completions", "embeddings", "moderations"),
     ),
     "remote::openai-compatible": Preset(
-        title="Any server with OpenAI's API",
+        title="any server with OpenAI's API",
         url=None,
-        key="API_KEY",
+        example="http://localhost:9000/v1",
+        key="OPENAI_COMPATIBLE_API_KEY",
         ports=("completions", "embeddings", "moderations"),
     ),
     "remote::vllm": Preset(
@@ -89,14 +92,16 @@ PRESETS: Mapping[str, Preset] = {
         url=None,
         key="AZURE_OPENAI_API_KEY",
         ports=("completions", "embeddings"),
-        note="`base_url` is `https://RESOURCE.openai.azure.com/openai/v1`; models are named by their deployment.",
+        example="https://RESOURCE.openai.azure.com/openai/v1",
+        note="Models are named by their deployment.",
     ),
     "remote::databricks": Preset(
         title="Databricks model serving",
         url=None,
         key="DATABRICKS_TOKEN",
         ports=("completions", "embeddings"),
-        note="`base_url` is `https://WORKSPACE/serving-endpoints`; there is no list, so name your `models`.",
+        example="https://WORKSPACE.cloud.databricks.com/serving-endpoints",
+        note="It has no list of models: name yours in `models`.",
     ),
     "remote::together": Preset(
         title="Together AI",

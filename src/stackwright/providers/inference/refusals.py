@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from stackwright.config.secret import MASK, known_secrets
 from stackwright.errors import InvalidRequest, RateLimited, UpstreamAuth, UpstreamError, UpstreamTimeout
 from stackwright.providers.http1 import HttpError, Late
 from stackwright.providers.inference import repair
@@ -11,35 +12,30 @@ from stackwright.providers.inference.reading import excerpt
 
 CALLERS_FAULT = {400, 404, 409, 413, 415, 422}
 QUOTE = 500
+SHORTEST_SECRET = 4
+"""Anything shorter would be found in ordinary words."""
 
 
 class Refusals:
-    """Translates for one provider. Its secrets are taken out of everything a vendor says."""
+    """Translates for one provider. No secret of ours is in what it raises, whatever a vendor says."""
 
-    def __init__(self, label: str, secrets: "list[str]") -> None:
+    def __init__(self, label: str) -> None:
         """Name the provider as messages shall (`remote::openai at https://...`)."""
         self.label = label
-        self._secrets = [secret for secret in secrets if len(secret) > 3]
-
-    def redacted(self, text: str) -> str:
-        """Return a vendor's words without our secrets, at most 500 characters."""
-        for secret in self._secrets:
-            text = text.replace(secret, "********")
-        return text[:QUOTE]
 
     def raise_broken(self, error: HttpError) -> NoReturn:
         """Raise what an exchange without an answer is."""
         kind = UpstreamTimeout if isinstance(error, Late) else UpstreamError
-        raise kind(f"{self.label}: {self.redacted(str(error))}.") from error
+        raise kind(f"{self.label}: {redacted(str(error))}.") from error
 
     def raise_named(self, error: UpstreamError) -> NoReturn:
         """Raise an error that was met while reading, with the provider's name and without its secrets."""
-        raise type(error)(f"{self.label}: {self.redacted(error.message)}", code=error.code) from error
+        raise type(error)(f"{self.label}: {redacted(error.message)}", code=error.code) from error
 
     def raise_status(self, status: int, body: bytes, retry_after: str | None) -> NoReturn:
         """Raise what an answer with this status is."""
         fault = _fault(body)
-        said = self.redacted(fault["message"] or excerpt(body, QUOTE) or "no reason given")
+        said = redacted(fault["message"] or excerpt(body, QUOTE) or "no reason given")
         if status in (401, 403):
             raise UpstreamAuth(
                 f"{self.label} refused our credentials ({status}). Check config.api_key of this provider."
@@ -53,6 +49,14 @@ class Refusals:
         if status == 404:
             said += " (is config.base_url right?)"
         raise UpstreamError(f"{self.label} answered {status}: {said}")
+
+
+def redacted(text: str) -> str:
+    """Return a vendor's words without our secrets, at most 500 characters."""
+    for secret in known_secrets():
+        if len(secret.strip()) >= SHORTEST_SECRET:
+            text = text.replace(secret.strip(), MASK)
+    return text[:QUOTE]
 
 
 def _fault(body: bytes) -> dict[str, Any]:
