@@ -228,6 +228,7 @@ class _Builder:
         if kind == "null":
             return None
         if kind not in ("int", "float", "bool"):
+            node.faulty = True
             self.report.at(node.line, node.column, node.path, "YAML tags (`!name`) mean nothing here. Remove it.")
             return node.text
         try:

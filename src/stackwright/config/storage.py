@@ -1,8 +1,8 @@
 """The `storage:` section of the run file: backends declared once by name, and references to them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section as Section
@@ -20,6 +20,11 @@ class SqliteBackend(Section):
     command_timeout: PositiveFloat = Field(10.0, description="Seconds to wait for another process's lock.")
     table_name: str = Field("kv_store", description="KV only: the table that holds all namespaces.")
     namespace: str | None = Field(None, description="KV only: prefix for every namespace of this backend.")
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        _only_for_kv(self.type, self.table_name, self.namespace)
+        return self
 
 
 class PostgresBackend(Section):
@@ -42,6 +47,12 @@ class PostgresBackend(Section):
     table_name: str = Field("kv_store", description="KV only: the table that holds all namespaces.")
     namespace: str | None = Field(None, description="KV only: prefix for every namespace of this backend.")
 
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        _only_for_kv(self.type, self.table_name, self.namespace)
+        _one_address(self, "connection_string", "host", "port", "db", "user", "password")
+        return self
+
 
 class RedisBackend(Section):
     """A Redis or Valkey server."""
@@ -60,6 +71,11 @@ class RedisBackend(Section):
     command_timeout: PositiveFloat = 5.0
     namespace: str | None = Field(None, description="Prefix for every namespace of this backend.")
 
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        _one_address(self, "url", "host", "port", "db", "username", "password", "tls")
+        return self
+
 
 class MongoBackend(Section):
     """A MongoDB database."""
@@ -76,6 +92,24 @@ class MongoBackend(Section):
     pool_timeout: PositiveFloat = 2.0
     command_timeout: PositiveFloat = 5.0
     namespace: str | None = Field(None, description="Prefix for every namespace of this backend.")
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        _one_address(self, "url", "host", "port", "user", "password")
+        return self
+
+
+def _only_for_kv(type: str, table_name: str, namespace: str | None) -> None:
+    if type.startswith("sql_") and (table_name != "kv_store" or namespace is not None):
+        raise ValueError(
+            "table_name and namespace are for KV backends; what lives in a SQL backend names its own table"
+        )
+
+
+def _one_address(backend: Section, whole: str, *parts: str) -> None:
+    given = [part for part in parts if part in backend.model_fields_set and getattr(backend, part) is not None]
+    if getattr(backend, whole) is not None and given:
+        raise ValueError(f"{whole} is the whole address, so {', '.join(given)} would be ignored. Give one or the other")
 
 
 BACKEND_TYPES = frozenset({"kv_sqlite", "kv_postgres", "kv_redis", "kv_mongodb", "sql_sqlite", "sql_postgres"})

@@ -35,6 +35,7 @@ _KINDS = {
     "enum": "must be {expected}",
     "union_tag_invalid": "must be one of {expected_tags}",
 }
+_SHORT = 4
 _MOST = 12
 """Names that a complaint lists."""
 REFERENCES = (KVReference, SqlReference)
@@ -137,7 +138,9 @@ def scrub(message: str, root: Node) -> str:
         if node.items is None and (node.secret or isinstance(node.value, Substituted)) and node.value is not None:
             hidden.add(str(node.value))
     for value in sorted(hidden - {""}, key=len, reverse=True):
-        message = message.replace(value, MASK)
+        # Whatever a one-letter secret is part of would otherwise become asterisks too.
+        edge = r"\b" if len(value) < _SHORT else ""
+        message = re.sub(f"{edge}{re.escape(value)}{edge}", MASK, message)
     return mask_url(message)
 
 
