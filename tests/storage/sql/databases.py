@@ -12,6 +12,8 @@ from tests.servers import PostgresServer
 
 def settings_for(server: PostgresServer, db: str, **changes: Any) -> PostgresBackend:
     """Return settings for a database of the test server."""
+    if "connection_string" in changes:
+        return PostgresBackend(type="sql_postgres", **changes)
     parts: dict[str, Any] = {
         "type": "sql_postgres",
         "host": server.host,

@@ -141,7 +141,7 @@ class Table(Generic[S]):
         cursors = [cursor for cursor in (after, before) if cursor is not None]
         found = await self.backend.fetch(sql, tenant, *values, *cursors, limit + 1)
         if not found and cursors:
-            await self._check_cursors(tenant, after=after, before=before)
+            await self.check_cursors(tenant, after=after, before=before)
         rows = [self.columns.decode(row) for row in found[:limit]]
         if before is not None and after is None:
             rows.reverse()
@@ -182,7 +182,8 @@ class Table(Generic[S]):
             )
         return self._rendered[kind]
 
-    async def _check_cursors(self, tenant: str, **cursors: str | None) -> None:
+    async def check_cursors(self, tenant: str, **cursors: str | None) -> None:
+        """Raise `InvalidRequest` if the tenant has no row that one of these names; the keyword is the parameter's."""
         for param, cursor in cursors.items():
             if cursor is not None and await self.find(tenant, cursor) is None:
                 raise InvalidRequest(f"No {self.kind} with id {cursor!r} to page from.", param=param)

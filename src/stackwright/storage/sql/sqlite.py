@@ -62,8 +62,11 @@ class SqliteDatabase:
         """Make or open the file. `Unavailable` when that cannot be done."""
         self._writer = SqliteWriter(self.name, self._connect_writer)
         await self._writer.open()
-        self._reader = self._connect()
-        self._reader.pragma("query_only", True)
+        try:
+            self._reader = self._connect()
+            self._reader.pragma("query_only", True)
+        except FOREIGN as error:
+            raise translate(error, self.name) from error
 
     async def close(self) -> None:
         """Write what is waiting and close the file."""
