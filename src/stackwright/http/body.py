@@ -1,10 +1,12 @@
 """Reading a request: its body within a limit, its query into a Struct."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from stackwright.errors import InvalidRequest, TooLarge
 from stackwright.http.errors import from_decoding
@@ -14,10 +16,17 @@ class ClientGone(Exception):
     """The caller hung up before the request was whole. There is nobody to answer."""
 
 
+LINGER_BYTES = 64 * 1024 * 1024
+LINGER_SECONDS = 10.0
+"""How much of a refused body is read and dropped. A caller still sending when we close would see a broken connection
+instead of the refusal."""
+
+
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the whole body. `TooLarge` as soon as it is known to exceed `limit` bytes."""
+    """Return the whole body. `TooLarge` when it exceeds `limit` bytes, of which no more are held."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
+            await _drop(receive)
             raise _too_large(limit)
         if name == b"content-encoding" and value.lower() != b"identity":
             raise InvalidRequest(
@@ -25,25 +34,36 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
                 code="unsupported_content_encoding",
             )
     message = await receive()
-    body: bytes = message.get("body", b"")
     if message["type"] == "http.request" and not message.get("more_body"):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
+        body: bytes = message.get("body", b"")
+        if len(body) <= limit:
+            return body
+        raise _too_large(limit)
     return await _read_on(message, receive, limit)
 
 
-async def _read_on(message: Any, receive: Receive, limit: int) -> bytes:
+async def _read_on(message: Message, receive: Receive, limit: int) -> bytes:
     parts = bytearray()
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientGone
+    while message["type"] != "http.disconnect":
         parts += message.get("body", b"")
         if len(parts) > limit:
+            await _drop(receive)
             raise _too_large(limit)
         if not message.get("more_body"):
             return bytes(parts)
         message = await receive()
+    raise ClientGone
+
+
+async def _drop(receive: Receive) -> None:
+    left = LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _too_large(limit: int) -> TooLarge:

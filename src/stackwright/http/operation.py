@@ -108,7 +108,13 @@ class Endpoint:
         if not raw:
             raise InvalidRequest("The request has no body. The API expects a JSON object.", code="invalid_json")
         try:
+            # The decoder does not look into strings it skips, and those go on to vendors and into the database.
+            raw.decode()
             return self._decode(raw)
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(
+                f"The request body is not UTF-8: byte {error.start} cannot be decoded.", code="invalid_json"
+            ) from None
         except msgspec.DecodeError as error:
             raise from_decoding(error) from None
         except RecursionError:

@@ -129,7 +129,7 @@ class CompletionStore:
         )
         found = await self._queue.fetch(do.sql, *do.args)
         if not found and query.after is not None:
-            await self._table.get(tenant, query.after)
+            await self._table.check_cursors(tenant, after=query.after)
         rows = [self._table.columns.decode(row) for row in found[: query.limit]]
         return Slice(rows, len(found) > query.limit)
 

@@ -1,0 +1,113 @@
+"""Everything that is refused is refused in OpenAI's envelope, with its status, and nothing of Python in it."""
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from tests.running import RunningServer
+from tests.schemas import needs_schemas, validate
+
+CHAT = "/v1/chat/completions"
+USER = {"role": "user", "content": "x"}
+
+REFUSED: list[tuple[str, bytes | dict[str, Any], int, str | None, str]] = [
+    ("no body", b"", 400, None, "invalid_json"),
+    ("half an object", b'{"model": ', 400, None, "invalid_json"),
+    ("not UTF-8", b'{"model": "\xff\xfe"}', 400, None, "invalid_json"),
+    ("not UTF-8 where nobody looks", b'{"model": "echo", "extra": "\xff"}', 400, None, "invalid_json"),
+    ("an array", b"[]", 400, None, "invalid_type"),
+    ("deep nesting", b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, None, "invalid_json"),
+    ("NaN", b'{"model": "echo", "temperature": NaN}', 400, None, "invalid_json"),
+    ("no model", {"messages": [USER]}, 400, "model", "missing_required_parameter"),
+    ("no messages", {"model": "echo"}, 400, "messages", "missing_required_parameter"),
+    ("empty messages", {"model": "echo", "messages": []}, 400, "messages", "array_below_min_length"),
+    ("a number for a name", {"model": 7, "messages": [USER]}, 400, "model", "invalid_type"),
+    (
+        "an odd role",
+        {"model": "echo", "messages": [{"role": "king", "content": "x"}]},
+        400,
+        "messages[0].role",
+        "invalid_value",
+    ),
+    ("hot", {"model": "echo", "messages": [USER], "temperature": 3}, 400, "temperature", "float_above_max_value"),
+    ("text for a flag", {"model": "echo", "messages": [USER], "stream": "yes"}, 400, "stream", "invalid_type"),
+    ("odd metadata", {"model": "echo", "messages": [USER], "metadata": {"a": 1}}, 400, "metadata", "invalid_type"),
+    ("unknown model", {"model": "nobody", "messages": [USER]}, 404, "model", "model_not_found"),
+    ("vendor down", {"model": "down", "messages": [USER]}, 502, None, "upstream_error"),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "code"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+def test_a_bad_body_is_told_what_is_wrong_with_it(
+    server: RunningServer, body: Any, status: int, param: str | None, code: str
+) -> None:
+    answer = server.post(CHAT, body)
+    assert (answer.status, answer.error["code"]) == (status, code)
+    if param is not None:
+        assert str(answer.error["param"]).startswith(param)
+    for word in ("Traceback", "msgspec", "Struct", "`", "object at 0x"):
+        assert word not in answer.error["message"]
+
+
+def test_an_unknown_path_is_told_in_the_envelope(server: RunningServer) -> None:
+    answer = server.get("/v1/nothing/here")
+    assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+
+
+def test_a_wrong_method_is_told_which_are_right(server: RunningServer) -> None:
+    answer = server.request("PUT", "/v1/models", b"{}")
+    assert (answer.status, answer.error["code"], answer.headers["allow"]) == (405, "method_not_supported", "GET, POST")
+
+
+def test_a_body_over_the_limit_is_413_with_and_without_its_length(server: RunningServer) -> None:
+    big = {"model": "echo", "messages": [{"role": "user", "content": "x" * 1_000_001}]}
+    assert (server.post(CHAT, big).status, server.post(CHAT, big).error["code"]) == (413, "request_too_large")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            raw.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        assert raw.recv(64).startswith(b"HTTP/1.1 413 ")
+
+
+def test_bytes_that_are_not_http_are_told_so_in_the_envelope(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(b"EHLO mail\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: raw.recv(4096), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "invalid_http"
+
+
+def test_a_compressed_body_is_refused_clearly(server: RunningServer) -> None:
+    answer = server.post(CHAT, b"\x1f\x8b", **{"content-encoding": "gzip"})
+    assert (answer.status, answer.error["code"]) == (400, "unsupported_content_encoding")
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [("limit=0", "limit"), ("limit=x", "limit"), ("order=up", "order"), ("limit=101", "limit")],
+)
+def test_an_odd_query_is_told_which_parameter(server: RunningServer, query: str, param: str) -> None:
+    answer = server.get(f"{CHAT}?{query}")
+    assert (answer.status, answer.error["param"]) == (400, param)
+
+
+def test_an_absent_completion_is_404_however_it_is_asked_for(server: RunningServer) -> None:
+    path = f"{CHAT}/chatcmpl-none"
+    answers = [
+        server.get(path),
+        server.get(f"{path}/messages"),
+        server.post(path, {"metadata": {}}),
+        server.request("DELETE", path, None),
+    ]
+    assert [answer.status for answer in answers] == [404] * 4
+    assert {answer.error["message"] for answer in answers} == {"No chat completion with id 'chatcmpl-none'."}
+
+
+@needs_schemas
+def test_refusals_are_what_openai_publishes(server: RunningServer) -> None:
+    for answer in (server.get("/nowhere"), server.post(CHAT, b"{"), server.post(CHAT, {"model": "nobody"})):
+        validate(answer.json, "ErrorResponse")
