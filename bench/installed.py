@@ -1,0 +1,37 @@
+"""What an installation of the core weighs, read off this environment."""
+
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+def core() -> dict[str, float]:
+    """Return the packages of an installation without extras, with their sizes in MB (10**6 bytes)."""
+    found: dict[str, float] = {}
+    waiting = ["stackwright"]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            dist = distribution(name)
+            found[name] = sum(_sizes(dist)) / 1e6
+            waiting += _needs(dist)
+    found["stackwright"] = sum(f.stat().st_size for f in SOURCE.rglob("*") if f.is_file()) / 1e6
+    return found
+
+
+def _needs(dist: Distribution) -> Iterator[str]:
+    for text in dist.requires or ():
+        need = Requirement(text)
+        if need.marker is None or need.marker.evaluate({"extra": ""}):
+            yield need.name.lower().replace("_", "-").replace(".", "-")
+
+
+def _sizes(dist: Distribution) -> Iterator[int]:
+    for file in dist.files or ():
+        path = Path(str(file.locate()))
+        if path.is_file():
+            yield path.stat().st_size

@@ -1,0 +1,188 @@
+"""Measure Stackwright against a bare proxy of the same libraries, in one run, and print the table."""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers import PostgresServer
+
+from bench import installed, load, report
+from bench.report import Line
+from bench.rows import ROWS, Load, chat
+from bench.servers import Server, Upstream, bare, ours
+
+PREFIX = {"bare": "", "sqlite": "up/", "postgres": "up/"}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    rounds: int
+    share: float
+    """Of a row's requests."""
+
+
+FULL = Effort(rounds=5, share=1.0)
+QUICK = Effort(rounds=1, share=0.02)
+
+
+@contextmanager
+def everything(folder: Path) -> Iterator[tuple[Upstream, Mapping[str, Server]]]:
+    """Start the upstream, the bare proxy, and Stackwright on each database."""
+    with ExitStack() as stack:
+        upstream = stack.enter_context(Upstream())
+        postgres = PostgresServer()
+        stack.callback(postgres.remove)
+        sql: dict[str, object] = {
+            "type": "sql_postgres",
+            "db": postgres.create_database(),
+            "password": postgres.password,
+        }
+        sql |= {"host": postgres.host, "port": postgres.port, "user": postgres.user}
+        servers = {
+            "bare": bare(upstream, folder),
+            "sqlite": ours("sqlite", upstream, folder / "sqlite"),
+            "postgres": ours("postgres", upstream, folder / "postgres", sql),
+        }
+        yield upstream, {name: stack.enter_context(server) for name, server in servers.items()}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One server under one load."""
+
+    cpu: float
+    """Seconds a request."""
+    result: load.Result
+
+
+def one_round(server: Server, request: bytes, requests: int) -> Round:
+    """Warm the server up, then measure."""
+    load.run(server.port, request, requests=max(16, requests // 20))
+    before = server.cpu()
+    result = load.run(server.port, request, requests=requests)
+    return Round((server.cpu() - before) / requests, result)
+
+
+def measure(row: Load, servers: Mapping[str, Server], effort: Effort) -> Line:
+    """Measure a row on the bare proxy and on ours, by turns, and return the medians."""
+    requests = max(16, round(row.requests * effort.share))
+    floor, own = [], []
+    for _ in range(effort.rounds):
+        floor.append(one_round(servers["bare"], (row.base or row.request)(PREFIX["bare"]), requests))
+        own.append(one_round(servers[row.on], row.request(PREFIX[row.on]), requests))
+    scale = {"µs": 1e6, "ms": 1e3}[row.unit] / row.parts
+    results = [each.result for each in own]
+    return Line(
+        row.name,
+        row.unit,
+        ours=statistics.median(each.cpu for each in own) * scale,
+        bare=statistics.median(each.cpu for each in floor) * scale,
+        # A neighbour slows both of a pair, so the pair's ratio stands firmer than either figure.
+        ratio=statistics.median(a.cpu / b.cpu if b.cpu else 0.0 for a, b in zip(own, floor, strict=True)),
+        p50=statistics.median(result.quantile(0.5) for result in results),
+        p99=statistics.median(result.quantile(0.99) for result in results),
+        rate=statistics.median(result.requests / result.seconds for result in results),
+        must=row.must,
+        goal=row.goal,
+        times_bare=not row.absolute,
+    )
+
+
+def first_chunk(upstream: Upstream, servers: Mapping[str, Server], effort: Effort) -> Line:
+    """Measure what a server adds to the time until the first chunk, with one client."""
+    ports = {"direct": upstream.port, "bare": servers["bare"].port, "ours": servers["sqlite"].port}
+    request = chat("brief", stream=True)
+    waits: dict[str, list[float]] = {name: [] for name in ports}
+    for _ in range(effort.rounds):
+        for name, port in ports.items():
+            prefix = "up/" if name == "ours" else ""
+            waits[name] += load.run(
+                port, request(prefix), requests=max(5, round(20 * effort.share)), clients=1
+            ).first_bytes
+    direct, floor, own = (statistics.median(times) * 1e3 for times in waits.values())
+    return Line("first chunk, over direct", "ms", ours=own - direct, bare=floor - direct, must=2, goal=1)
+
+
+def stored(servers: Mapping[str, Server], effort: Effort) -> Iterator[Line]:
+    """Measure reading stored completions; the rows before this one stored some thousands."""
+    for name in ("sqlite", "postgres"):
+        server = servers[name]
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/chat/completions?limit=1") as answer:
+            first = json.load(answer)["data"][0]["id"]
+        for what, path in (("get", f"/v1/chat/completions/{first}"), ("list 20", "/v1/chat/completions?limit=20")):
+            rounds = [
+                one_round(server, load.get(path), max(16, round(1500 * effort.share))) for _ in range(effort.rounds)
+            ]
+            middle = sorted(rounds, key=lambda each: each.cpu)[len(rounds) // 2]
+            yield Line(
+                f"{what} stored ({'SQLite' if name == 'sqlite' else 'Postgres'})",
+                "µs",
+                ours=middle.cpu * 1e6,
+                p50=middle.result.quantile(0.5),
+                p99=middle.result.quantile(0.99),
+                rate=middle.result.requests / middle.result.seconds,
+            )
+
+
+def at_rest(upstream: Upstream, folder: Path, effort: Effort) -> Iterator[Line]:
+    """Measure starting and idling, each time with new databases."""
+    starts: dict[str, list[float]] = {"bare": [], "ours": []}
+    memory: dict[str, list[float]] = {"bare": [], "ours": []}
+    for turn in range(effort.rounds):
+        for name, server in (("bare", bare(upstream, folder)), ("ours", ours("rest", upstream, folder / f"{turn}"))):
+            with server:
+                starts[name].append(server.start_seconds)
+                memory[name].append(server.memory())
+    for name, unit, figures, must, goal in (
+        ("cold start to first 200", "s", starts, 1.5, 0.8),
+        ("idle memory", "MB", memory, 120, 80),
+    ):
+        floor, own = statistics.median(figures["bare"]), statistics.median(figures["ours"])
+        yield Line(name, unit, ours=own, bare=floor, ratio=own / floor, must=must, goal=goal)
+
+
+def weight() -> Iterator[Line]:
+    """Weigh an installation without extras."""
+    packages = installed.core()
+    yield Line("installed, core", "MB", ours=sum(packages.values()), must=90, goal=60)
+    yield Line("packages, core", "", ours=len(packages), must=40, goal=40)
+
+
+def main() -> None:
+    """Run the rows and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only prove that every row can be measured")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--only", default="", help="measure only the loads whose name contains this")
+    chosen = parser.parse_args()
+    effort = QUICK if chosen.quick else FULL
+    lines = []
+    with (
+        tempfile.TemporaryDirectory(prefix="stackwright-bench-") as home,
+        everything(Path(home)) as (upstream, servers),
+    ):
+        for row in ROWS:
+            if chosen.only in row.name:
+                print(row.name, file=sys.stderr)
+                lines.append(measure(row, servers, effort))
+        if not chosen.only:
+            lines += [first_chunk(upstream, servers, effort), *stored(servers, effort)]
+            lines += at_rest(upstream, Path(home), effort)
+    if not chosen.only:
+        lines += weight()
+    print(report.table(lines))
+    if chosen.write:
+        report.write(lines)
+
+
+if __name__ == "__main__":
+    main()
