@@ -32,6 +32,7 @@ from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespac
 T = TypeVar("T")
 Document = dict[str, Any]
 
+FOREIGN = (PyMongoError, DocumentTooLarge)
 AUTHENTICATION_FAILED = 18
 OUT_OF_DISK_SPACE = 14031
 
@@ -96,15 +97,15 @@ class MongoDatabase:
         """Do something with the collection. When the server refuses our password, read it again and try once more."""
         try:
             return await do(self._collection)
-        except PyMongoError as error:
+        except FOREIGN as error:
             if not await self._renewed(error):
                 raise self._translated(error) from error
         try:
             return await do(self._collection)
-        except PyMongoError as error:
+        except FOREIGN as error:
             raise self._translated(error) from error
 
-    async def _renewed(self, error: PyMongoError) -> bool:
+    async def _renewed(self, error: Exception) -> bool:
         if not isinstance(error, OperationFailure) or error.code != AUTHENTICATION_FAILED:
             return False
         secrets = [secret for secret in (self._settings.url, self._settings.password) if secret is not None]
@@ -115,7 +116,7 @@ class MongoDatabase:
         await refused.close()
         return True
 
-    def _translated(self, error: PyMongoError) -> StackwrightError:
+    def _translated(self, error: Exception) -> StackwrightError:
         where = f"Backend {self.name!r} (MongoDB at {self.address})"
         match error:
             case WaitQueueTimeoutError():
