@@ -46,5 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def client(server: RunningServer) -> OpenAI:
-    return server.client()
+def client(server: RunningServer) -> Iterator[OpenAI]:
+    with server.client() as opened:
+        yield opened

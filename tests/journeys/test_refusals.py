@@ -70,6 +70,7 @@ def test_a_body_over_the_limit_is_413_with_and_without_its_length(server: Runnin
         raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         for _ in range(20):
             raw.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        raw.sendall(b"0\r\n\r\n")
         assert raw.recv(64).startswith(b"HTTP/1.1 413 ")
 
 
