@@ -110,7 +110,7 @@ def _presets() -> str:
         [
             "# Vendors with OpenAI's API",
             "",
-            "One adapter, and for each vendor a type that brings its address and its habits. The settings are the same.",
+            "One adapter, and for each vendor a type that brings its address and habits. The settings are the same.",
             "Requests go to `base_url` and nowhere else: no redirects are followed, and `HTTP_PROXY` is not read.",
             "",
             "| type | vendor | `base_url` | key | serves | note |",
@@ -164,7 +164,7 @@ def _sampled(provider: Provider[Any], name: str) -> Iterator[str]:
             yield f"{key}: {_reference(inner, provider.api, name)}"
         elif key == "base_url" and preset:
             yield f"base_url: {preset.url or preset.example}"
-        elif Secret in (field.annotation, *get_args(field.annotation)):
+        elif _type(field.annotation) == "secret":
             if preset is None or preset.key:
                 yield f"{key}: ${{env.{preset.key if preset else _variable(name, key)}:=}}"
         elif field.examples:

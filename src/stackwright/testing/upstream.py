@@ -55,6 +55,7 @@ class Upstream:
     async def __aenter__(self) -> Self:
         self._tasks: set[asyncio.Task[None]] = set()
         self._nobody = asyncio.Event()
+        self._arrival = asyncio.Condition()
         self._server = await asyncio.get_running_loop().create_server(
             lambda: asyncio.StreamReaderProtocol(_Reader(), self._serve), "127.0.0.1", 0
         )
@@ -68,6 +69,11 @@ class Upstream:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+
+    async def asked(self, count: int = 1, seconds: float = 5.0) -> None:
+        """Wait until so many requests have arrived."""
+        async with asyncio.timeout(seconds), self._arrival:
+            await self._arrival.wait_for(lambda: len(self.requests) >= count)
 
     async def closed(self, seconds: float = 2.0) -> bool:
         """Wait until no connection is open. False when one still is."""
@@ -86,7 +92,9 @@ class Upstream:
         number = self.connections
         try:
             while request := await _request(reader, number):
-                self.requests.append(request)
+                async with self._arrival:
+                    self.requests.append(request)
+                    self._arrival.notify_all()
                 script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
                 await self._play(script, reader, writer)
         except (HangUp, ConnectionError, asyncio.CancelledError):

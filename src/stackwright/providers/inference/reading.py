@@ -6,11 +6,14 @@ from typing import Any
 import msgspec
 
 from stackwright.errors import UpstreamError
+from stackwright.ids import mint
 from stackwright.ports.inference import Chunk, ModelCall
 from stackwright.providers.inference import repair, shapes
 from stackwright.providers.inference.sse import Events
 
 Decoder = msgspec.json.Decoder[shapes.ChatChunk] | msgspec.json.Decoder[shapes.TextChunk]
+
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 
 CHAT: Decoder = msgspec.json.Decoder(shapes.ChatChunk)
 TEXT: Decoder = msgspec.json.Decoder(shapes.TextChunk)
@@ -61,12 +64,11 @@ class Reading:
     def _chunk(self, data: bytes) -> Chunk:
         try:
             event = self._decoder.decode(data)
-            if event.error is not msgspec.UNSET:
-                self._refuse(data)
-        except msgspec.ValidationError:
+        except NO_JSON:
+            # Also where it is JSON, but not as the schema has it.
             data, event = self._repaired(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UpstreamError(f"The vendor sent an event that is no JSON: {excerpt(data)}") from None
+        if event.error is not msgspec.UNSET:
+            _refuse(parsed(data))
         finished = False
         for choice in event.choices:
             self._seen.add(choice.index)
@@ -76,22 +78,18 @@ class Reading:
         return Chunk(data, finished, event.usage)
 
     def _repaired(self, data: bytes) -> tuple[bytes, Any]:
-        self._refuse(data)
-        body = repair.attempt(self._repair, msgspec.json.decode(data), self._model)
+        said = parsed(data)
+        _refuse(said)
+        nameless = not (isinstance(said, dict) and said.get("id"))
+        body = repair.attempt(self._repair, said, self._model)
         # All chunks of a stream carry one id, also where we had to make it up.
         if self._identity is None:
-            self._identity = {"id": body["id"], "created": body["created"]}
-        if not msgspec.json.decode(data, type=dict).get("id"):
-            body |= self._identity
-        data = msgspec.json.encode(body)
+            self._identity = {"id": body["id"] or mint("chatcmpl-"), "created": body["created"]}
+        data = msgspec.json.encode(body | self._identity if nameless else body)
         try:
             return data, self._decoder.decode(data)
         except msgspec.ValidationError as error:
             raise UpstreamError(f"The vendor sent an event that is no chunk: {error}") from None
-
-    def _refuse(self, data: bytes) -> None:
-        if message := repair.complaint(msgspec.json.decode(data)):
-            raise UpstreamError(f"The vendor broke the stream off: {message[:500]}")
 
 
 Check = tuple[msgspec.json.Decoder[Any], Callable[[repair.Object, str], repair.Object]]
@@ -110,26 +108,31 @@ def checked(check: Check, body: bytes, model: str) -> bytes:
     Raises:
         UpstreamError: It is an error, no JSON, or beyond repair.
     """
-    try:
-        check[0].decode(body)
-    except msgspec.ValidationError:
-        return _mended(check, body, model)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise UpstreamError(f"The vendor's answer is no JSON: {excerpt(body) or 'it is empty'}") from None
-    return body
-
-
-def _mended(check: Check, body: bytes, model: str) -> bytes:
     decoder, mend = check
-    answer = msgspec.json.decode(body)
-    if message := repair.complaint(answer):
-        raise UpstreamError(f"The vendor answered with an error: {message[:500]}")
-    body = msgspec.json.encode(repair.attempt(mend, answer, model))
     try:
         decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise UpstreamError(f"The vendor's answer is not an OpenAI object: {error}") from None
+    except NO_JSON:
+        answer = parsed(body)
+        _refuse(answer)
+        body = msgspec.json.encode(repair.attempt(mend, answer, model))
+        try:
+            decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise UpstreamError(f"The vendor's answer is not an OpenAI object: {error}") from None
     return body
+
+
+def parsed(data: bytes) -> Any:
+    """Return what a vendor sent as JSON. `UpstreamError` when it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except NO_JSON:
+        raise UpstreamError(f"The vendor sent what is no JSON: {excerpt(data) or 'nothing'}") from None
+
+
+def _refuse(said: Any) -> None:
+    if message := repair.complaint(said):
+        raise UpstreamError(f"The vendor sent an error: {message[:500]}")
 
 
 def excerpt(data: bytes, limit: int = 200) -> str:
