@@ -128,17 +128,44 @@ def test_a_damaged_run_file_leads_to_complaints_that_keep_its_secrets(seed: int,
         assert SECRETS["POSTGRES_PASSWORD"] not in show(found)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        minimal("server: {port: '${env.X}'}"),
+        minimal("server: {host: '${env.X}'}"),
+        minimal("server: {auth: {mode: '${env.X}'}}"),
+        minimal("apis: ['${env.X}']"),
+        minimal("models: [{model_id: m, provider_id: '${env.X}', model_type: '${env.X}'}]"),
+        minimal("providers: {inference: [{provider_id: a, provider_type: '${env.X}'}]}"),
+        minimal(
+            "providers: {inference: [{provider_id: '${env.X}', provider_type: remote::openai}, "
+            "{provider_id: '${env.X}', provider_type: remote::openai}]}\nmodels: [{model_id: m, provider_id: other}]"
+        ),
+        minimal("  stores: {prompts: {backend: '${env.X}', table_name: '${env.X}'}}"),
+        minimal(
+            "  stores: {prompts: {backend: sql_default, table_name: '${env.X}'}, "
+            "responses: {backend: sql_default, table_name: '${env.X}'}}"
+        ),
+        minimal("  stores: {prompts: {backend: nope, table_name: '1-${env.X}'}}"),
+        minimal().replace("type: kv_sqlite", "type: '${env.X}'"),
+        minimal("version: 2").replace("/nowhere/kv.db", "${env.X}"),
+    ],
+)
+def test_what_a_variable_holds_is_in_no_complaint(text: str) -> None:
+    found = complaints(text, X="zq9secret")
+    assert found
+    assert "zq9secret" not in "".join(found)
+
+
 @given(st.text(string.ascii_letters + string.digits + "!%&+-_~^é", min_size=8, max_size=20))
 def test_a_literal_secret_is_never_shown(secret: str) -> None:
     secret = f"9Q{secret}"
-    config = (
-        f'{{base_url: "https://user:{secret}@host", api_key: "{secret}", timeout: {secret}x, hf_token: "{secret}"}}'
-    )
+    config = f'{{base_url: "https://user:{secret}@host", api_key: "{secret}", hf_token: "{secret}"}}'
     text = minimal(
         f"providers: {{inference: [{{provider_id: a, provider_type: remote::openai, config: {config}}}]}}\n"
         f'conversations_store: {{type: postgres, password: "{secret}", url: "postgres://u:{secret}@h"}}\n'
         f'server: {{auth: {{mode: "https://u:{secret}@h", api_keys: [{{name: "{secret}", key: 1, tenant: [x]}}]}}}}'
-    ).replace(f"timeout: {secret}x, ", "")
+    )
     found = "\n".join(complaints(text))
     assert "hf_token" in found
     assert secret not in found
@@ -147,9 +174,12 @@ def test_a_literal_secret_is_never_shown(secret: str) -> None:
 def test_a_provider_s_own_words_are_searched_for_secrets() -> None:
     assert secret_in_validator("${env.KEY}") == "The key ******** is not well"
     assert secret_in_validator("sk-literal-1") == "The key ******** is not well"
+    assert (
+        secret_in_validator("x", "redis://u:literal@h") == "The key ******** is not well, nor is redis://u:********@h"
+    )
 
 
-def secret_in_validator(key: str) -> str:
+def secret_in_validator(key: str, url: str = "") -> str:
     from typing import Self
 
     from pydantic import model_validator
@@ -161,13 +191,15 @@ def secret_in_validator(key: str) -> str:
 
     class Talkative(Section):
         dsn: Secret
+        place: str = ""
 
         @model_validator(mode="after")
         def _talk(self) -> Self:
-            raise ValueError(f"The key {self.dsn.reveal()} is not well")
+            and_ = f", nor is {self.place}" if self.place else ""
+            raise ValueError(f"The key {self.dsn.reveal()} is not well{and_}")
 
     types = {"remote::talkative": FakeType("remote::talkative", "inference", Talkative)}
-    entry = f"{{provider_id: a, provider_type: remote::talkative, config: {{dsn: '{key}'}}}}"
+    entry = f"{{provider_id: a, provider_type: remote::talkative, config: {{dsn: '{key}', place: '{url}'}}}}"
     with pytest.raises(RunFileError) as raised:
         loads(minimal(f"providers: {{inference: [{entry}]}}"), environ={"KEY": "sk-from-outside"}, types=types)
     (complaint,) = raised.value.complaints
@@ -191,6 +223,19 @@ def test_what_is_shown_is_what_is_in_effect_without_secrets() -> None:
     assert shown["storage"]["backends"]["sql_default"]["password"] == "********"
     assert shown["providers"]["inference"][0]["config"]["api_key"] == "********"
     assert shown["storage"]["stores"]["responses"] == {"backend": "sql_default", "table_name": "responses"}
+
+
+def test_a_secret_is_masked_wherever_it_is_shown() -> None:
+    text = minimal(
+        "image_name: 'of sk-long-enough'\n"
+        "models: [{model_id: pw, provider_id: a, metadata: {api_token: t0ken, at: 'http://u:inner@h'}}]\n"
+        "providers: {inference: [{provider_id: a, provider_type: remote::openai, config: {api_key: sk-long-enough}},"
+        " {provider_id: b, provider_type: remote::openai, config: {api_key: pw}}]}"
+    )
+    shown = YAML(typ="safe").load(show(read(text)))
+    assert shown["image_name"] == "of ********"
+    assert shown["models"][0]["model_id"] == "********"
+    assert shown["models"][0]["metadata"] == {"api_token": "********", "at": "http://u:********@h"}
 
 
 VALIDATOR = Draft202012Validator(json_schema(TYPES))

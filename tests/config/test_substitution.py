@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stackwright.config.env import Substitution
 from stackwright.config.secret import MASK, Secret, Substituted, Unresolved, known_secrets, mask_url, smells
 
-NAMES = st.text(string.ascii_letters + "_", min_size=1, max_size=8)
+NAMES = st.text(string.ascii_uppercase + "_", min_size=1, max_size=8)
 PLAIN = st.text(st.characters(exclude_characters="${}", codec="utf-8"), max_size=20)
 
 
