@@ -25,10 +25,9 @@ def settings_for(server: PostgresServer, db: str, **changes: Any) -> PostgresBac
     return PostgresBackend(**(parts | changes))
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> float:
-    """Wait until the condition holds and return how long that took; fail when it takes too long."""
+async def eventually(condition: Callable[[], Awaitable[bool]], *, seconds: float = 20.0) -> None:
+    """Wait until the condition holds; fail when it takes too long."""
     start = time.monotonic()
     while not await condition():
         assert time.monotonic() - start < seconds, "it did not happen in time"
         await asyncio.sleep(0.02)
-    return time.monotonic() - start
