@@ -3,13 +3,15 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from stackwright.config.secret import Secret, Substituted
 from stackwright.errors import (
@@ -513,3 +515,26 @@ async def test_a_key_with_a_line_break_is_refused_before_it_is_sent() -> None:
     with pytest.raises(StackwrightError, match="line break"):
         async with connect(Config.model_validate({"base_url": "http://x", "api_key": "a\r\nX: y"}), ALL):
             pass
+
+
+# The server runs on uvloop; pytest does not.
+
+STORIES = [
+    story for name, story in list(globals().items()) if name.startswith("test_") and not signature(story).parameters
+]
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_on_the_servers_loop_it_is_the_same(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    uvloop.run(story())
+
+
+@pytest.mark.parametrize("how", ["reset", "clean end", "broken encoding"])
+def test_on_the_servers_loop_a_cut_is_no_success_either(how: str) -> None:
+    uvloop.run(test_a_stream_cut_at_any_byte_is_no_success(how))
+
+
+@pytest.mark.parametrize("script", [[silence], [STREAM_HEAD, silence]])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_on_the_servers_loop_cancelling_closes_the_connection_too(script: Script, streamed: bool) -> None:
+    uvloop.run(test_cancelling_closes_the_vendors_connection(script, streamed))
