@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from inspect import signature
@@ -514,6 +515,30 @@ async def test_models_of_the_run_file_are_offered_without_asking() -> None:
 async def test_a_key_with_a_line_break_is_refused_before_it_is_sent() -> None:
     with pytest.raises(StackwrightError, match="line break"):
         async with connect(Config.model_validate({"base_url": "http://x", "api_key": "a\r\nX: y"}), ALL):
+            pass
+
+
+TLS = Path(__file__).parent / "tls"
+
+
+async def test_a_certificate_is_checked_unless_told_otherwise() -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    async with Upstream([answer(completion()), stream(HELLO)], tls=context) as vendor:
+        for trusted in ({"ca_cert_path": str(TLS / "cert.pem")}, {"verify_tls": False}):
+            async with connect(Config.model_validate({"base_url": vendor.base_url, **trusted}), ALL) as provider:
+                vendor.scripts = [answer(completion()), stream(HELLO)]
+                assert await provider.chat.complete(call())
+                assert len(await read(provider)) == 3
+        async with connect(Config(base_url=vendor.base_url), ALL) as provider:
+            with pytest.raises(UpstreamError, match="CERTIFICATE_VERIFY_FAILED"):
+                await provider.chat.complete(call())
+
+
+async def test_a_file_of_authorities_that_is_none_is_named() -> None:
+    config = Config(base_url="https://x", ca_cert_path="/no/such/file.pem")
+    with pytest.raises(StackwrightError, match=r"config\.ca_cert_path '/no/such/file\.pem'"):
+        async with connect(config, ALL):
             pass
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -47,6 +48,7 @@ class Upstream:
     """
 
     scripts: list[Script]
+    tls: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     open: int = 0
@@ -57,10 +59,10 @@ class Upstream:
         self._nobody = asyncio.Event()
         self._arrival = asyncio.Condition()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: asyncio.StreamReaderProtocol(_Reader(), self._serve), "127.0.0.1", 0
+            lambda: asyncio.StreamReaderProtocol(_Reader(), self._serve), "127.0.0.1", 0, ssl=self.tls
         )
         self.port = self._server.sockets[0].getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        self.base_url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
         return self
 
     async def __aexit__(self, *exc: object) -> None:
