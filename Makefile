@@ -37,7 +37,7 @@ bench: $(TEST)/.ready ## measure against the bare proxy; make bench ARGS='--writ
 	$(BIN)/python -m bench.run $(ARGS)
 
 lock: ## pin the newest releases, at least a week old, by hash (needs uv)
-	$(LOCK) requirements/serve.in --extra local --upgrade --output-file requirements/serve.txt
+	$(LOCK) requirements/serve.in --all-extras --upgrade --output-file requirements/serve.txt
 	$(LOCK) requirements/test.in --all-extras --upgrade --output-file requirements/test.txt
 
 clean: ## remove what the targets made, the environments too
