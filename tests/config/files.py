@@ -11,11 +11,16 @@ from stackwright.config.secret import Secret
 from stackwright.config.storage import KVReference, Section, SqlReference
 
 
+class Limits(Section):
+    password_number: int = 0
+
+
 class OpenAIConfig(Section):
     base_url: str = "https://api.openai.com/v1"
     api_key: Secret | None = None
     timeout: float = 60.0
     retries: int = 2
+    limits: Limits = Limits()
 
 
 class ChromaConfig(Section):

@@ -179,6 +179,15 @@ def test_a_provider_s_own_words_are_searched_for_secrets() -> None:
     )
 
 
+def test_a_literal_under_a_key_that_smells_is_not_quoted() -> None:
+    entry = (
+        "{provider_id: a, provider_type: remote::openai, config: {timeout: zq1, limits: {password_number: zq9secret}}}"
+    )
+    assert "zq9secret" not in "".join(found := complaints(minimal(f"providers: {{inference: [{entry}]}}")))
+    assert "'zq1' is not right: it must be a number." in found[0]
+    assert "This must be an integer." in found[1]
+
+
 def secret_in_validator(key: str, url: str = "") -> str:
     from typing import Self
 
