@@ -1,6 +1,7 @@
 """Valkey keeps the key-value contract, and its failures are ours."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from stackwright.config.secret import Secret, Substituted
 from stackwright.config.storage import RedisBackend
 from stackwright.errors import StackwrightError, StorageFull, Unavailable
 from stackwright.storage.kv import Entry
-from stackwright.storage.kv.redis import RedisDatabase, options_of
+from stackwright.storage.kv.redis import RedisDatabase
 from stackwright.testing.kv_contract import Clients, KVContract
 from tests.servers_kv import ValkeyServer
 
@@ -130,6 +131,9 @@ async def test_a_rotated_password_is_read_again(tmp_path: Path) -> None:
     server.start()
     with pytest.raises(Unavailable):
         await redis.namespace("n").get("key")
+    secret.unlink()
+    with pytest.raises(Unavailable, match="cannot be read again"):
+        await redis.namespace("n").get("key")
     secret.write_text("second")
     assert await redis.namespace("n").get("key") is None
     await redis.close()
@@ -144,16 +148,24 @@ async def test_a_full_memory_is_storage_full(server: ValkeyServer) -> None:
     await redis.close()
 
 
-def test_tls_and_names_are_passed_on() -> None:
-    options = options_of(RedisBackend(type="kv_redis", host="h", username="me", password=Secret("s"), tls=True, db=2))
-    assert options == {
-        "connection_class": SSLConnection,
-        "host": "h",
-        "port": 6379,
-        "db": 2,
-        "username": "me",
-        "password": "s",
-    }
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"host": "h", "db": 2, "username": "me", "password": Secret("s3cret"), "tls": True, "ca_cert_path": "ca.pem"},
+        {"host": "h", "db": 2, "username": "me", "password": Secret("s3cret"), "ca_cert_path": "ca.pem"},
+        {"url": Secret("rediss://me:s3cret@h/2"), "ca_cert_path": "ca.pem"},
+    ],
+    ids=["parts", "certificate alone", "url"],
+)
+def test_tls_and_credentials_reach_every_connection(settings: dict[str, Any]) -> None:
+    redis = RedisDatabase(RedisBackend(type="kv_redis", **settings), name="cache")
+    connection = redis.pool.make_connection()  # type: ignore[no-untyped-call]
+    assert isinstance(connection, SSLConnection)
+    assert (connection.host, connection.port, connection.db, connection.ca_certs) == ("h", 6379, 2, "ca.pem")
+    assert connection.cert_reqs == ssl.CERT_REQUIRED
+    assert connection.credential_provider
+    assert connection.credential_provider.get_credentials() == ("me", "s3cret")
+    assert redis.address == "h:6379/2"
 
 
 def test_a_url_of_another_kind_is_refused_without_showing_it() -> None:

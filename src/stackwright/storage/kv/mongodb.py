@@ -5,7 +5,6 @@ range of the one index every collection has. Every write mints a new `revision`:
 and writes only if the revision is still the one it read.
 """
 
-import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +27,7 @@ from stackwright.config.storage import MongoBackend
 from stackwright.errors import StackwrightError, StorageFull, TooLarge, Unavailable
 from stackwright.storage.kv import KV, Entry
 from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
+from stackwright.storage.kv.renewal import renew
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -95,26 +95,27 @@ class MongoDatabase:
 
     async def call(self, do: Callable[[AsyncCollection[Document]], Awaitable[T]]) -> T:
         """Do something with the collection. When the server refuses our password, read it again and try once more."""
+        collection = self._collection
         try:
-            return await do(self._collection)
+            return await do(collection)
         except FOREIGN as error:
-            if not await self._renewed(error):
+            if not _is_refusal(error) or not await self._reconnected(collection):
                 raise self._translated(error) from error
         try:
             return await do(self._collection)
         except FOREIGN as error:
             raise self._translated(error) from error
 
-    async def _renewed(self, error: Exception) -> bool:
-        if not isinstance(error, OperationFailure) or error.code != AUTHENTICATION_FAILED:
-            return False
-        secrets = [secret for secret in (self._settings.url, self._settings.password) if secret is not None]
-        if not any([await asyncio.to_thread(secret.renew) for secret in secrets]):
-            return False
-        refused, self._client = self._client, self._connect()
-        self._collection = self._collection_of(self._client)
-        await refused.close()
-        return True
+    async def _reconnected(self, refused: AsyncCollection[Document]) -> bool:
+        """Connect with a password read again. False when it is the one that was refused."""
+        changed = await renew(self.name, self._settings.url, self._settings.password)
+        if self._collection is not refused:  # Another call was faster.
+            return True
+        if changed:
+            self._client = self._connect()
+            self._collection = self._collection_of(self._client)
+            await refused.database.client.close()
+        return changed
 
     def _translated(self, error: Exception) -> StackwrightError:
         where = f"Backend {self.name!r} (MongoDB at {self.address})"
@@ -225,6 +226,10 @@ def options_of(settings: MongoBackend) -> dict[str, Any]:
         "connectTimeoutMS": settings.pool_timeout * 1000,
         "socketTimeoutMS": settings.command_timeout * 1000,
     }
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED
 
 
 def _content(value: bytes, expires_at: float) -> Document:

@@ -5,7 +5,6 @@ under `namespace \\x1f`: a sorted set of its keys, all with score 0, which Redis
 in step; a scan drops from the index what has expired. Everything goes with FLUSHALL, together, and starts anew.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from stackwright.config.storage import RedisBackend
 from stackwright.errors import StackwrightError, StorageFull, Unavailable
 from stackwright.storage.kv import KV, Entry
 from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
+from stackwright.storage.kv.renewal import renew
 
 # KEYS: value, index. ARGV: member, ...
 SET = """
@@ -97,11 +97,6 @@ class Credentials(CredentialProvider):
         """See `get_credentials`."""
         return self.get_credentials()
 
-    async def renew(self) -> bool:
-        """Read the secrets again from their files. True when one changed."""
-        secrets = [secret for secret in (self._settings.url, self._settings.password) if secret is not None]
-        return any([await asyncio.to_thread(secret.renew) for secret in secrets])
-
 
 class RedisDatabase:
     """One server and its bounded pool. Connections are made when needed, so it opens while the server is away."""
@@ -109,13 +104,15 @@ class RedisDatabase:
     def __init__(self, settings: RedisBackend, *, name: str) -> None:
         self.name = name
         self._credentials = Credentials(settings)
+        self._secrets = settings.url, settings.password
         self._pool_timeout = settings.pool_timeout
         try:
             options = options_of(settings)
         except ValueError as error:
             raise StackwrightError(f"Backend {name!r}: its url is not one for Redis. {error}") from error
         self.address = _address(options)
-        self._client = Redis(connection_pool=self._pool(settings, options))
+        self.pool = self._pool(settings, options)
+        self._client = Redis(connection_pool=self.pool)
         scripts = map(self._client.register_script, (SET, DELETE, COMPARE_AND_SET, SCAN))
         self.set, self.delete, self.compare_and_set, self.scan = scripts
 
@@ -124,7 +121,7 @@ class RedisDatabase:
         if user or password:
             options["credential_provider"] = self._credentials
         if settings.ca_cert_path is not None:
-            options["ssl_ca_certs"] = settings.ca_cert_path
+            options |= {"connection_class": SSLConnection, "ssl_ca_certs": settings.ca_cert_path}
         return BlockingConnectionPool(
             **options
             | {
@@ -145,7 +142,7 @@ class RedisDatabase:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose(close_connection_pool=True)
+        await self.pool.aclose()
 
     async def ping(self) -> None:
         """Ask the server for a sign of life; `Unavailable` if none comes."""
@@ -164,9 +161,9 @@ class RedisDatabase:
         """Run a command or a script. When the server refuses our password, read it again and try once more."""
         try:
             return await command(*args)
-        except AuthenticationError as error:
-            if not await self._credentials.renew():
-                raise self._translated(error) from error
+        except AuthenticationError:
+            # Tried again even if nothing changed, for another call may have read the new password meanwhile.
+            await renew(self.name, *self._secrets)
         except (RedisError, OSError) as error:
             raise self._translated(error) from error
         try:
