@@ -1,0 +1,58 @@
+"""SIGTERM: not ready at once, what is in flight finishes, what was acknowledged is there."""
+
+import asyncio
+import signal
+
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
+
+from stackwright.testing import upstream as play
+from stackwright.testing.upstream import Upstream
+from tests.faults.conftest import ServerFor
+
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello."}]
+SLOW = [*[play.delta("word ")] * 20, play.delta(finish="stop")]
+
+
+def _slowly() -> play.Script:
+    steps = [step for body in SLOW for step in (play.chunk(play.event(body)), play.pause(0.05))]
+    return [play.STREAM_HEAD, *steps, play.chunk(play.event(b"[DONE]")), play.STREAM_END]
+
+
+async def test_a_stream_in_flight_finishes_and_is_kept(vendor: Upstream, server_for: ServerFor) -> None:
+    server = server_for(vendor, _slowly())
+    assert server.process is not None
+    async with server.async_client() as client:
+        stream = await client.chat.completions.create(model="up/m", messages=HELLO, stream=True, store=True)
+        seen = (await anext(stream)).id
+        server.process.send_signal(signal.SIGTERM)
+        not_ready = await asyncio.to_thread(server.wait_for, "/ready", 503, 2.0)
+        assert not_ready.error["code"] == "not_ready"
+        finishes = [chunk.choices[0].finish_reason async for chunk in stream]
+    assert finishes[-1] == "stop"
+    assert await asyncio.to_thread(server.process.wait, 10) == 0
+    await asyncio.to_thread(server.start)
+    kept = (await asyncio.to_thread(server.get, f"/v1/chat/completions/{seen}")).json
+    assert kept["choices"][0]["message"]["content"] == "word " * 20
+
+
+async def test_an_idle_server_ends_at_once(vendor: Upstream, server_for: ServerFor) -> None:
+    server = server_for(vendor)
+    started = asyncio.get_running_loop().time()
+    assert await asyncio.to_thread(server.stop, signal.SIGTERM) == 0
+    assert asyncio.get_running_loop().time() - started < 3
+
+
+async def test_a_second_signal_does_not_wait_for_a_vendor_that_hangs(vendor: Upstream, server_for: ServerFor) -> None:
+    server = server_for(vendor, [play.silence])
+    assert server.process is not None
+    async with server.async_client() as client:
+        hanging = asyncio.create_task(client.chat.completions.create(model="up/m", messages=HELLO))
+        while not vendor.requests:
+            await asyncio.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(server.wait_for, "/ready", 503, 2.0)
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(server.process.wait, 5)
+        with pytest.raises(Exception, match=r"Connection|error"):
+            await hanging
