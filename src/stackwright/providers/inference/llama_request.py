@@ -1,5 +1,6 @@
 """What a caller may ask of llama.cpp: OpenAI's parameters, checked, in llama.cpp's words."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -15,6 +16,8 @@ Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Stops = Annotated[list[str], msgspec.Meta(max_length=4)]
+
+DEEPEST = 100
 
 
 class Message(msgspec.Struct):
@@ -33,6 +36,19 @@ class Function(msgspec.Struct):
     """The name in a tool or a tool choice."""
 
     name: str
+
+
+class JsonSchema(msgspec.Struct):
+    """`response_format.json_schema`."""
+
+    schema: dict[str, Any]
+
+
+class ResponseFormat(msgspec.Struct):
+    """`response_format`."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
 
 
 class Tool(msgspec.Struct):
@@ -62,7 +78,7 @@ CHAT: dict[str, Any] = COMMON | {
     "tools": list[Tool],
     "tool_choice": Literal["none", "auto", "required"] | Tool,
     "parallel_tool_calls": bool,
-    "response_format": dict[str, Any],
+    "response_format": ResponseFormat,
     "chat_template_kwargs": dict[str, Any],
 }
 TEXT: dict[str, Any] = COMMON | {
@@ -109,6 +125,8 @@ def request(kind: Kind, call: ModelCall, *, max_tokens: int, cache: bool) -> "Re
     body["cache_prompt"] = cache and "seed" not in values
     alternatives = _logprobs(kind, values, body)
     _choose_tool(values, body)
+    if (kept := values.get("response_format")) and kept.type == "json_schema" and kept.json_schema is None:
+        raise InvalidRequest("'response_format' of type json_schema needs 'json_schema'.", param="response_format")
     return Request(
         kind=kind,
         model=call.model,
@@ -124,6 +142,9 @@ _TEXT_LOGPROBS = Annotated[int, msgspec.Meta(ge=0, le=5)]
 
 
 def _refuse(params: Mapping[str, msgspec.Raw]) -> None:
+    for name, raw in params.items():
+        if _deep(bytes(raw)):
+            raise InvalidRequest(f"'{name}' nests more than {DEEPEST} deep.", param=name, code="invalid_value")
     for name in CANNOT.keys() & params.keys():
         if (value := msgspec.json.decode(params[name])) is not None and value not in CANNOT[name]:
             raise InvalidRequest(f"'{name}' is not supported by this model.", param=name, code="unsupported_parameter")
@@ -134,6 +155,18 @@ def _read(name: str, raw: msgspec.Raw, type: Any) -> Any:
         return msgspec.json.decode(raw, type=type | None)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"Invalid '{name}': {error}.", param=name, code="invalid_value") from error
+
+
+def _deep(json: bytes) -> bool:
+    """Whether JSON nests deeper than `DEEPEST`: llama.cpp recurses, and its stack's end is this process's end."""
+    if json.count(b"[") + json.count(b"{") <= DEEPEST:
+        return False
+    depth = 0
+    for bracket in re.findall(rb"[][{}]", re.sub(rb'"(?:[^"\\]|\\.)*"', b"", json)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _logprobs(kind: Kind, values: dict[str, Any], body: dict[str, Any]) -> int | None:
