@@ -63,15 +63,15 @@ class Clients:
     async def _run(self, *, stream: bool) -> None:
         sent = body(stream=stream)
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ncontent-length: {len(sent)}\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             while True:
                 writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + sent)
                 answer = await reader.readuntil(b"\r\n\r\n")
                 assert answer.startswith(b"HTTP/1.1 200 "), answer
                 self.acknowledged.add(await (self._streamed(reader) if stream else self._whole(reader, answer)))
         except (OSError, asyncio.IncompleteReadError):
-            return
+            writer.transport.abort()
 
     @staticmethod
     async def _whole(reader: asyncio.StreamReader, head: bytes) -> str:

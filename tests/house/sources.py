@@ -3,6 +3,7 @@
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +20,13 @@ class Import(NamedTuple):
     """Dotted name of what it imports, down to the name where it is a `from` import."""
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Yield every module of the package, parsed."""
+@cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
+    """Return every module of the package, parsed."""
+    return tuple(_parsed())
+
+
+def _parsed() -> Iterator[tuple[str, ast.Module]]:
     for path in sorted(SRC.rglob("*.py")):
         parts = path.relative_to(SRC).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
