@@ -46,7 +46,7 @@ models:
 storage:
   backends:
     kv_default: {type: kv_sqllite, db_path: x}
-    sql_default: {type: sql_sqlite, db_path: "${env.HERE}", pool_size: 0}
+    sql_default: {type: sql_sqlite, db_path: "${env.HERE}", pool_timeout: 0}
   stores:
     inference: {backend: sql_default, table_name: prompts}
     prompts: {backend: sql_default, table_name: PROMPTS}
@@ -76,7 +76,7 @@ storage:
         "models[0].model_type",
         "storage.backends.kv_default.type",
         "storage.backends.sql_default.db_path",
-        "storage.backends.sql_default.pool_size",
+        "storage.backends.sql_default.pool_timeout",
         "storage.stores.prompts.table_name",
         "storage.stores.convs",
     ]

@@ -122,7 +122,7 @@ def test_references_are_found_at_any_depth() -> None:
 
 
 def test_aliases_of_yaml_work() -> None:
-    text = minimal().replace("{type: kv_sqlite, db_path", "{type: kv_sqlite, pool_size: &n 7, db_path")
+    text = minimal().replace("{type: kv_sqlite, db_path", "{type: kv_sqlite, pool_timeout: &n 7, db_path")
     run = read(text + "server: {workers: *n}")
     assert run.server.workers == 7
 

@@ -1,60 +1,82 @@
-"""Structured logs on standard error: for people on a terminal, as JSON lines otherwise. Secrets are taken out."""
+"""Structured logs on standard error: for people on a terminal, as JSON lines otherwise. Secrets are taken out.
+
+Modules log with the standard library: a short message, and what belongs to it as `extra={"data": {...}}`.
+"""
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+import msgspec
 
 from stackwright.config.secret import MASK
 
 _CAP = 8 * 1024
-"""Most characters of one value; a traceback is cut in the middle of nowhere rather than flooding the disk."""
+"""Most characters of one value: a traceback must not flood the disk."""
 
 
-def configure(secrets: Callable[[], Iterable[str]], *, human: bool, level: str = "INFO") -> None:
+def configure(secrets: Callable[[], Iterable[str]], *, human: bool) -> None:
     """Set up logging for this process. `secrets` returns the values that no line may hold."""
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        _Redact(secrets),
-    ]
-    render: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        if human
-        else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        cache_logger_on_first_use=True,
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=render))
+    handler.setFormatter((_Human if human else _Json)(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-class _Redact:
-    """Replaces secret values wherever they occur, tracebacks included, and caps each value."""
+class _Redacting(logging.Formatter):
+    """Gathers the parts of a record, without secrets and within bounds."""
 
     def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
+        super().__init__()
         self._secrets = secrets
 
-    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    def parts(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+        """Return the message and the rest, an exception's traceback included."""
         secrets = sorted(self._secrets(), key=len, reverse=True)
-        return {key: self._clean(value, secrets) for key, value in event.items()}
+        data: Mapping[str, Any] = getattr(record, "data", {})
+        rest = {name: _clean(value, secrets) for name, value in data.items()}
+        if record.exc_info and record.exc_info[0]:
+            rest["exception"] = _clean(self.formatException(record.exc_info), secrets)
+        return _clean(record.getMessage(), secrets), rest
 
-    def _clean(self, value: Any, secrets: list[str]) -> Any:
-        if not isinstance(value, str):
-            return value
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value if len(value) <= _CAP else value[:_CAP] + "..."
+
+class _Json(_Redacting):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message, rest = self.parts(record)
+        line = {
+            "time": _iso(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": message,
+        }
+        return msgspec.json.encode(line | rest, enc_hook=repr).decode()
+
+
+class _Human(_Redacting):
+    """Time, level, message, details; a traceback on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message, rest = self.parts(record)
+        exception = rest.pop("exception", None)
+        details = " ".join(f"{name}={value}" for name, value in rest.items())
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock} {record.levelname.lower():<7} {message}  {details}".rstrip()
+        return f"{line}\n{exception}" if exception else line
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
+
+
+def _clean(value: Any, secrets: Iterable[str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        value = value.replace(secret, MASK)
+    return value if len(value) <= _CAP else value[:_CAP] + "..."

@@ -1,22 +1,32 @@
 """One worker process: an event loop, the application, the socket."""
 
 import asyncio
+import logging
+import os
+import signal
 import socket
 import sys
 
 import uvloop
 
-from stackwright.app import logging, table
+from stackwright.app import table
+from stackwright.app.logging import configure
 from stackwright.app.server import serve
-from stackwright.app.wiring import open_app
+from stackwright.app.wiring import App, open_app
 from stackwright.config.runfile import RunFile
 from stackwright.config.secret import known_secrets
 from stackwright.errors import StackwrightError
 
+log = logging.getLogger(__name__)
+
+_BROKEN_POLL = 0.5
+_MODELS_WITHIN = 0.2
+"""Seconds the start table waits for providers to say what they have. Those in this process answer at once."""
+
 
 def run_worker(run: RunFile, source: str, sock: socket.socket, *, workers: int, log_requests: bool, table: bool) -> int:
     """Serve until told to stop; returns the exit status. `table` prints the start table."""
-    logging.configure(known_secrets, human=sys.stderr.isatty())
+    configure(known_secrets, human=sys.stderr.isatty())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(run, source, sock, workers, log_requests, table))
@@ -30,7 +40,18 @@ async def _serve(
 ) -> int:
     async with open_app(run, workers=workers, log_requests=log_requests) as app:
         if show_table:
-            await table.show(app, run, source, sock)
+            await app.catalog.settled(_MODELS_WITHIN)
+            table.show(app, run, source, sock)
+        watch = asyncio.create_task(_end_when_broken(app))
         await serve(app.asgi, sock, app.lifecycle, grace=run.server.grace_seconds)
+        watch.cancel()
         await app.settle()
-    return 0
+        return 1 if app.backends.broken() else 0
+
+
+async def _end_when_broken(app: App) -> None:
+    """End this process when its disk fails to sync: what it acknowledged from then on could be lost."""
+    while (reason := app.backends.broken()) is None:  # noqa: ASYNC110 - a writer's thread sets it
+        await asyncio.sleep(_BROKEN_POLL)
+    log.critical("Ending this process: %s", reason)
+    os.kill(os.getpid(), signal.SIGTERM)

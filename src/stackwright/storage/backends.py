@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from stackwright.config.storage import (
     Backend,
@@ -21,7 +21,6 @@ from stackwright.storage.kv import KV
 from stackwright.storage.kv.keys import join_namespace
 from stackwright.storage.kv.sql import POSTGRES, SQLITE, SqlTable
 from stackwright.storage.sharing import file_of, identity, merged
-from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.storage.sql.sqlite import SqliteDatabase
 from stackwright.storage.sql.writer import QueuedBackend
 from stackwright.storage.watch import Database, Watch
@@ -29,7 +28,7 @@ from stackwright.storage.watch import Database, Watch
 
 @dataclass(frozen=True, kw_only=True)
 class BackendStatus:
-    """How a backend is, and who needs it."""
+    """How a backend is."""
 
     name: str
     type: str
@@ -37,11 +36,8 @@ class BackendStatus:
     """Where it is, without secrets."""
     trouble: str | None
     """Why it cannot be used now; None when it can."""
-    users: tuple[str, ...]
-    """Stores and providers that keep their state here."""
 
 
-@runtime_checkable
 class Namespaces(Protocol):
     """A place that hands out KV namespaces."""
 
@@ -60,16 +56,11 @@ class BackendCatalog:
         self._kv: dict[str, Namespaces] = {}
         for name, backend in storage.backends.items():
             self._hand_out(name, backend)
-        self._users: dict[str, list[str]] = {name: [] for name in storage.backends}
-        for store, reference in storage.stores:
-            if reference.backend in self._users:
-                self._users[reference.backend].append(f"stores.{store}")
 
     def _hand_out(self, name: str, backend: Backend) -> None:
         database = self._watches[name].database
         if backend.type.startswith("sql_"):
-            assert isinstance(database, SqliteDatabase | PostgresDatabase)
-            self._sql[name] = database
+            self._sql[name] = cast("QueuedBackend", database)
         else:
             self._kv[name] = _namespaces(backend, database)
 
@@ -86,10 +77,6 @@ class BackendCatalog:
             raise _no_such("SQL", reference.backend, self._sql)
         return self._sql[reference.backend]
 
-    def used_by(self, user: str) -> "BackendsOf":
-        """Return these backends for one provider, whom `status` names as a user of what it asks for."""
-        return BackendsOf(self, user, self._users)
-
     def status(self) -> list[BackendStatus]:
         """Return how each backend was when it was last looked at: some two seconds ago, or by `ping`."""
         return [
@@ -98,7 +85,6 @@ class BackendCatalog:
                 type=backend.type,
                 address=self._watches[name].database.address,
                 trouble=self._watches[name].trouble,
-                users=tuple(self._users[name]),
             )
             for name, backend in self._backends.items()
         ]
@@ -106,6 +92,10 @@ class BackendCatalog:
     def troubles(self) -> Mapping[str, str]:
         """Return the backends that cannot be used now, each with why not."""
         return {one.name: one.trouble for one in self.status() if one.trouble is not None}
+
+    def broken(self) -> str | None:
+        """Return why this process may acknowledge nothing any more, if that is so: its disk failed to sync."""
+        return next((watch.database.broken for watch in self._watches.values() if watch.database.broken), None)
 
     async def ping(self, timeout: float = 0.5) -> None:
         """Look at every backend now. One that takes longer than `timeout` stays as it was until it has answered."""
@@ -118,31 +108,6 @@ class BackendCatalog:
     async def stop(self) -> None:
         """Close every database."""
         await asyncio.gather(*(watch.stop() for watch in set(self._watches.values())))
-
-
-@dataclass(frozen=True)
-class BackendsOf:
-    """The backends as one provider sees them."""
-
-    catalog: BackendCatalog
-    user: str
-    users: Mapping[str, list[str]]
-
-    def kv(self, reference: KVReference) -> KV:
-        """Return the namespace a reference names."""
-        kv = self.catalog.kv(reference)
-        self._note(reference.backend)
-        return kv
-
-    def sql(self, reference: SqlReference) -> QueuedBackend:
-        """Return the backend a reference names."""
-        sql = self.catalog.sql(reference)
-        self._note(reference.backend)
-        return sql
-
-    def _note(self, backend: str) -> None:
-        if self.user not in self.users[backend]:
-            self.users[backend].append(self.user)
 
 
 @asynccontextmanager
@@ -174,6 +139,9 @@ def _database(settings: Backend, name: str) -> Database:
         case SqliteBackend(command_timeout=timeout, pool_timeout=pool_timeout):
             return SqliteDatabase(file_of(settings), name=name, timeout=timeout, pool_timeout=pool_timeout)
         case PostgresBackend():
+            # Imported when it is named: asyncpg costs a start without Postgres a tenth of its time.
+            from stackwright.storage.sql.postgres import PostgresDatabase
+
             return PostgresDatabase(settings, name=name)
         case RedisBackend():
             return _redis(settings, name)
@@ -198,14 +166,13 @@ def _mongo(settings: MongoBackend, name: str) -> Database:
 
 
 def _namespaces(backend: Backend, database: Database) -> Namespaces:
-    match backend, database:
-        case SqliteBackend(table_name=table), SqliteDatabase():
-            return SqlTable(database, table, SQLITE)
-        case PostgresBackend(table_name=table), PostgresDatabase():
-            return SqlTable(database, table, POSTGRES)
+    match backend:
+        case SqliteBackend(table_name=table):
+            return SqlTable(cast("QueuedBackend", database), table, SQLITE)
+        case PostgresBackend(table_name=table):
+            return SqlTable(cast("QueuedBackend", database), table, POSTGRES)
         case _:
-            assert isinstance(database, Namespaces)
-            return database
+            return cast("Namespaces", database)
 
 
 def _missing(name: str, type: str, extra: str, error: ModuleNotFoundError) -> StackwrightError:

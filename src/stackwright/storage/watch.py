@@ -22,6 +22,11 @@ class Database(Protocol):
         """Where it is, without secrets."""
         ...
 
+    @property
+    def broken(self) -> str | None:
+        """Why nothing may be acknowledged any more, or None. Only the end of the process helps."""
+        ...
+
     async def open(self) -> None:
         """Open it; called again when it failed."""
         ...
@@ -43,6 +48,7 @@ class Watch:
         self.trouble: str | None = "not tried yet"
         self._names = names
         self._opened = False
+        self._told = False
         self._check: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -92,8 +98,10 @@ class Watch:
             self._note(None)
 
     def _note(self, trouble: str | None) -> None:
-        if trouble is None and self.trouble is not None:
+        if trouble is None and self._told:
+            self._told = False
             log.info("Backend %s at %s answers.", self._names, self.database.address)
         elif trouble is not None and trouble != self.trouble:
+            self._told = True
             log.warning("Backend %s at %s is away: %s", self._names, self.database.address, trouble)
         self.trouble = trouble

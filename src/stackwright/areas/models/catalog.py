@@ -1,10 +1,9 @@
 """The catalog: model id → provider. Look-ups are in memory; a background task keeps them fresh."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-
-import structlog
+from contextlib import asynccontextmanager, suppress
 
 from stackwright.areas.models.index import Index, Served, Target
 from stackwright.areas.models.registry import Registry
@@ -12,7 +11,7 @@ from stackwright.areas.models.types import Model, ModelDeleted, ModelList, Regis
 from stackwright.errors import InvalidRequest, NotFound, StackwrightError
 from stackwright.ports.inference import Offer
 
-log = structlog.get_logger("stackwright.models")
+log = logging.getLogger("stackwright.models")
 
 POLL = 0.4
 """Seconds between looks for other replicas' registrations; the promise is one second."""
@@ -32,6 +31,8 @@ class Catalog:
         self._offers: dict[str, Sequence[Offer]] = {}
         self._registered: dict[str, list[Registration]] = {}
         self._generation: bytes | None = None
+        self._unheard = set(providers)
+        self._all_heard = asyncio.Event()
         self._common = Index(providers, ())
         self._indexes: dict[str, Index] = {}
         self._rebuild()
@@ -47,6 +48,12 @@ class Catalog:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settled(self, patience: float) -> None:
+        """Wait until every provider has said what it offers, or failed to, at most `patience` seconds."""
+        if self._unheard:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_heard.wait(), patience)
 
     def resolve(self, tenant: str, name: str) -> Target:
         """Return who serves `name` for this tenant. `UnknownModel` (404) if nobody does."""
@@ -100,12 +107,19 @@ class Catalog:
                 self._offers[served.provider_id] = await served.inference.models()
                 self._rebuild()
                 told = False
+                self._heard(served)
                 await asyncio.sleep(REFRESH)
             except StackwrightError as error:
                 if not told:
-                    log.warning("no model list", provider=served.provider_id, error=error.message)
+                    log.warning("Provider %s does not say which models it has: %s", served.provider_id, error.message)
                 told = True
+                self._heard(served)
                 await asyncio.sleep(RETRY)
+
+    def _heard(self, served: Served) -> None:
+        self._unheard.discard(served.provider_id)
+        if not self._unheard:
+            self._all_heard.set()
 
     async def _keep_registrations(self) -> None:
         saved = False
@@ -117,7 +131,7 @@ class Catalog:
                 if await self._registry.generation() != self._generation:
                     await self._load_registrations()
             except StackwrightError as error:
-                log.debug("registry away", error=error.message)
+                log.debug("The registry is away: %s", error.message)
             await asyncio.sleep(POLL)
 
     async def _save_declared(self) -> None:

@@ -214,6 +214,8 @@ class Stream:
         reading = self._reading
         while not reading.over:
             try:
+                if reading.failure is not None:
+                    raise reading.failure
                 piece = await self._connection.read()
                 chunks = reading.feed(piece) if piece else reading.end()
             except HttpError as error:

@@ -32,19 +32,25 @@ class Reading:
         self._finished: set[int] = set()
         self._identity: dict[str, Any] | None = None
         self.over = False
+        self.failure: UpstreamError | None = None
 
     def feed(self, piece: bytes) -> list[Chunk]:
-        """Return the chunks that this piece completes.
+        """Return the chunks that this piece completes; `failure` is set when something bad follows them in it.
 
         Raises:
-            UpstreamError: What came is an error event, no JSON, or over a limit.
+            UpstreamError: What came first is an error event, no JSON, or over a limit.
         """
         chunks: list[Chunk] = []
-        for data in self._events.feed(piece):
-            if data == b"[DONE]":
-                self._done()
-                break
-            chunks.append(self._chunk(data))
+        try:
+            for data in self._events.feed(piece):
+                if data == b"[DONE]":
+                    self._done()
+                    break
+                chunks.append(self._chunk(data))
+        except UpstreamError as error:
+            if not chunks:
+                raise
+            self.failure = error
         return chunks
 
     def end(self) -> list[Chunk]:

@@ -43,6 +43,8 @@ NEVER = 253_402_300_800.0
 class MongoDatabase:
     """One client and its bounded pool. Connections are made when needed, so it opens while the server is away."""
 
+    broken: str | None = None
+
     def __init__(self, settings: MongoBackend, *, name: str) -> None:
         self.name = name
         self._settings = settings

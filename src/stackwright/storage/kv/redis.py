@@ -101,6 +101,8 @@ class Credentials(CredentialProvider):
 class RedisDatabase:
     """One server and its bounded pool. Connections are made when needed, so it opens while the server is away."""
 
+    broken: str | None = None
+
     def __init__(self, settings: RedisBackend, *, name: str) -> None:
         self.name = name
         self._credentials = Credentials(settings)

@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
+from stackwright.storage.sql.job import Lane, Work
 from stackwright.storage.sql.migrate import migration_script
 from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
 from stackwright.storage.sql.sqlite_writer import SqliteWriter
@@ -42,6 +43,7 @@ class SqliteDatabase:
         self._pool_timeout = pool_timeout
         self._reader: apsw.Connection | None = None
         self._writer: SqliteWriter | None = None
+        self._pending: list[tuple[str, Sequence[Migration]]] = []
 
     @property
     def address(self) -> str:
@@ -60,8 +62,11 @@ class SqliteDatabase:
 
     async def open(self) -> None:
         """Make or open the file. `Unavailable` when that cannot be done."""
-        self._writer = SqliteWriter(self.name, self._connect_writer)
-        await self._writer.open()
+        writer = SqliteWriter(self.name, self._connect_writer)
+        await writer.open()
+        self._writer = writer
+        while self._pending:
+            await self.migrate(*self._pending.pop(0))
         try:
             self._reader = self._connect()
             self._reader.pragma("query_only", True)
@@ -99,23 +104,31 @@ class SqliteDatabase:
 
     async def commit(self, do: Do) -> list[Row]:
         """Run one writing statement; see `SqlBackend`."""
-        rows: list[Row] = await self.lane().submit(do, self._pool_timeout)
+        rows: list[Row] = await self.submit(do, self._pool_timeout)
         return rows
 
     async def transact(self, script: Callable[[], Script[T]]) -> T:
         """Run a script in a savepoint of a shared transaction; see `SqlBackend`."""
-        result: T = await self.lane().submit(script, self._pool_timeout)
+        result: T = await self.submit(script, self._pool_timeout)
         return result
 
     async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
-        """Bring a store's schema up to date; the write lock of the batch keeps other processes out."""
-        await self.lane().submit(lambda: migration_script(self, store, migrations), self.patience)
+        """Bring a store's schema up to date; the write lock of the batch keeps other processes out. A file that cannot
+        be opened yet is brought up to date when it can."""
+        if self._writer is None:
+            self._pending.append((store, migrations))
+            return
+        await self.submit(lambda: migration_script(self, store, migrations), self.patience)
 
-    def lane(self, batches: int = 1) -> SqliteWriter:
+    def lane(self, batches: int = 1) -> Lane:
         """Return where queued writes are performed: always the one writer, for SQLite has no other."""
+        return self
+
+    def submit(self, work: Work, patience: float) -> "asyncio.Future[Any]":
+        """Queue one piece of work for the writer; see `Lane`."""
         if self._writer is None:
             raise Unavailable(f"Backend {self.name!r} is not open.")
-        return self._writer
+        return self._writer.submit(work, patience)
 
     def _open_reader(self) -> apsw.Connection:
         if self._reader is None or self.broken is not None:
