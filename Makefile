@@ -36,6 +36,9 @@ fix: $(TEST)/.ready ## format, and correct what the linter can
 bench: $(TEST)/.ready ## measure against the bare proxy; make bench ARGS='--write'
 	$(BIN)/python -m bench.run $(ARGS)
 
+docs: $(TEST)/.ready ## write the generated pages of docs/reference
+	$(BIN)/python -m tests.house.reference
+
 lock: ## pin the newest releases, at least a week old, by hash (needs uv)
 	$(LOCK) requirements/serve.in --all-extras --upgrade --output-file requirements/serve.txt
 	$(LOCK) requirements/test.in --all-extras --upgrade --output-file requirements/test.txt

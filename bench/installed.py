@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -33,5 +34,10 @@ def _needs(dist: Distribution) -> Iterator[str]:
 def _sizes(dist: Distribution) -> Iterator[int]:
     for file in dist.files or ():
         path = Path(str(file.locate()))
-        if path.is_file():
-            yield path.stat().st_size
+        if path.suffix != ".pyc":
+            yield from (each.stat().st_size for each in (path, *_compiled(path)) if each.is_file())
+
+
+def _compiled(path: Path) -> Iterator[Path]:
+    if path.suffix == ".py":
+        yield Path(cache_from_source(str(path)))

@@ -4,12 +4,12 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.servers import PostgresServer
 
@@ -164,24 +164,26 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--only", default="", help="measure only the loads whose name contains this")
     chosen = parser.parse_args()
-    effort = QUICK if chosen.quick else FULL
-    lines = []
-    with (
-        tempfile.TemporaryDirectory(prefix="stackwright-bench-") as home,
-        everything(Path(home)) as (upstream, servers),
-    ):
-        for row in ROWS:
-            if chosen.only in row.name:
-                print(row.name, file=sys.stderr)
-                lines.append(measure(row, servers, effort))
-        if not chosen.only:
-            lines += [first_chunk(upstream, servers, effort), *stored(servers, effort)]
-            lines += at_rest(upstream, Path(home), effort)
-    if not chosen.only:
-        lines += weight()
+    lines = list(figures(QUICK if chosen.quick else FULL, chosen.only))
     print(report.table(lines))
     if chosen.write:
         report.write(lines)
+
+
+def figures(effort: Effort, only: str) -> Iterator[Line]:
+    """Yield the rows as they are measured; with `only`, the loads whose name contains it."""
+    with TemporaryDirectory(prefix="stackwright-bench-") as home, everything(Path(home)) as (upstream, servers):
+        for row in ROWS:
+            if only in row.name:
+                print(row.name, file=sys.stderr)
+                yield measure(row, servers, effort)
+        if only:
+            return
+        print("first chunks, reading, starting", file=sys.stderr)
+        yield first_chunk(upstream, servers, effort)
+        yield from stored(servers, effort)
+        yield from at_rest(upstream, Path(home), effort)
+    yield from weight()
 
 
 if __name__ == "__main__":
