@@ -8,23 +8,17 @@ from typing import Any, TypeVar
 import click
 
 from stackwright.errors import StackwrightError
+from stackwright.kit.text import aligned
 
 T = TypeVar("T")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; on a terminal it fits the width, elsewhere nothing is cut."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 240)
-    console.print(drawn, highlight=False)
+    """Print a table. Nothing is cut or wrapped, so that what it shows can be searched and copied."""
+    head, *lines = aligned([[column.upper() for column in columns], *rows])
+    click.echo(click.style(head, bold=True))
+    for line in lines:
+        click.echo(line)
 
 
 def run_or_exit(work: Coroutine[Any, Any, T]) -> T:

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from stackwright.cli.output import table
 from stackwright.errors import StackwrightError
 
 
@@ -16,11 +17,7 @@ def command(context: click.Context) -> None:
         return
     from stackwright.providers import describe
 
-    rows = [("TYPE", "API", "WHAT IT IS", "INSTALL"), *describe.table()]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True))
-        click.echo("  ".join((*cells, row[3])).rstrip())
+    table(["type", "api", "what it is", "install"], describe.table())
 
 
 @command.command()
