@@ -26,6 +26,7 @@ check: $(TEST)/.ready ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy bench tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
 

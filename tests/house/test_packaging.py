@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 
 from stackwright.providers.registry import TYPES
-from tests.house.sources import ROOT, SRC, tracked
+from tests.house.sources import ROOT, SRC, imports, tracked
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINNED = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+def name_of(requirement: str) -> str:
+    """Return the normalized name in a requirement like `ruamel.yaml>=0.19`."""
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace(".", "-")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,12 @@ def test_direct_dependencies_are_few(wheel: Path) -> None:
     assert len([need for need in needs if "extra ==" not in need]) <= 15
 
 
+def test_every_dependency_is_imported() -> None:
+    declared = {name_of(need).replace("-", "_") for need in PROJECT["dependencies"]}
+
+    assert declared - {each.imported.split(".")[0] for each in imports()} - {"ruamel_yaml"} == set()
+
+
 def test_every_extra_a_provider_asks_for_exists() -> None:
     asked = {provider.extra for provider in TYPES.values() if provider.extra}
 
@@ -89,7 +100,7 @@ def test_requirements_are_pinned_by_hash_and_nothing_else(path: Path) -> None:
 def test_requirements_cover_what_the_project_declares(path: Path) -> None:
     declared = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     pinned = set(re.findall(r"^([a-z0-9.-]+)==", path.read_text(), re.MULTILINE))
-    needs = {re.split(r"[^A-Za-z0-9._-]", need)[0].replace(".", "-") for need in declared}
+    needs = {name_of(need) for need in declared}
 
     assert needs <= pinned
 
