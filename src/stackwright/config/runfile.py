@@ -42,30 +42,34 @@ class RegisteredModel(Section):
     model_id: str = Field(min_length=1, description="The name callers use.")
     provider_id: str = Field(description="The inference provider that serves it.")
     provider_model_id: str | None = Field(None, description="The provider's own name of it, when it is another.")
-    model_type: ModelKind = "llm"
+    model_type: ModelKind = Field("llm", description="What it is for.")
     metadata: dict[str, str | int | float | bool] = Field({}, description="Such as `embedding_dimension: 256`.")
 
 
 class RegisteredResources(Section):
     """What exists from the start."""
 
-    models: tuple[RegisteredModel, ...] = ()
+    models: tuple[RegisteredModel, ...] = Field((), description="Names for models of the providers.")
 
 
 class RunFile(Section):
     """A checked run file: every reference leads somewhere, every provider's config is of its type's class."""
 
     version: Version = Field(description="Add `version: 2`.")
-    image_name: str = Field("stackwright", validation_alias=AliasChoices("image_name", "distro_name"))
+    image_name: str = Field(
+        "stackwright",
+        validation_alias=AliasChoices("image_name", "distro_name"),
+        description="A name for this file. `distro_name` in some files.",
+    )
     apis: tuple[Api, ...] | None = Field(None, description="The APIs to serve; all of them when left out.")
     providers: dict[Api, tuple[ProviderEntry, ...]] = Field({}, description="What to open, by API.")
     storage: Storage = Field(
         description="Where state is kept: add `storage: {backends: {kv_default: {type: kv_sqlite, db_path: "
         "~/.stackwright/kvstore.db}, sql_default: {type: sql_sqlite, db_path: ~/.stackwright/sql_store.db}}}`."
     )
-    registered_resources: RegisteredResources = RegisteredResources()
+    registered_resources: RegisteredResources = Field(RegisteredResources(), description="What exists from the start.")
     models: tuple[RegisteredModel, ...] = Field((), description="Older place of registered_resources.models.")
-    server: Server = Server()
+    server: Server = Field(Server(), description="Where to listen, how much to take, and who may come in.")
 
     def serves(self, api: Api) -> bool:
         """True when the file asks for this API."""

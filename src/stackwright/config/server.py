@@ -26,7 +26,7 @@ class ApiKey(Section):
 class Auth(Section):
     """Who may call."""
 
-    mode: Literal["none", "api_keys"] = "none"
+    mode: Literal["none", "api_keys"] = Field("none", description="Whether callers need a key.")
     api_keys: tuple[ApiKey, ...] = Field((), description="Needed by, and only allowed with, mode api_keys.")
     i_understand: bool = Field(False, description="Listen beyond this machine although mode is none.")
 
@@ -50,7 +50,7 @@ class Server(Section):
     workers: PositiveInt = Field(1, description="Server processes.")
     max_body_bytes: PositiveInt = Field(10 * 1024 * 1024, description="A larger JSON body is a 413.")
     grace_seconds: float = Field(30.0, ge=0, description="Time that requests have to finish after SIGTERM.")
-    auth: Auth = Auth()
+    auth: Auth = Field(Auth(), description="Who may call.")
 
 
 def exposure(host: str, auth: Auth) -> str | None:

@@ -13,7 +13,7 @@ Family = Literal["kv", "sql"]
 class SqliteBackend(Section):
     """A SQLite file on this machine."""
 
-    type: Literal["kv_sqlite", "sql_sqlite"]
+    type: Literal["kv_sqlite", "sql_sqlite"] = Field(description="What is kept in it: keys and values, or rows.")
     db_path: str = Field(description="Path of the file; `~` is the home directory. Made when absent.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for the write queue before a 503.")
     command_timeout: PositiveFloat = Field(10.0, description="Seconds to wait for another process's lock.")
@@ -29,15 +29,21 @@ class SqliteBackend(Section):
 class PostgresBackend(Section):
     """A Postgres database, by its parts or by one connection string."""
 
-    type: Literal["kv_postgres", "sql_postgres"]
-    connection_string: Secret | None = Field(None, description="`postgresql://user:password@host:port/db`.")
-    host: str = "localhost"
-    port: int = Field(5432, ge=1, le=65535)
-    db: str = "stackwright"
-    user: str = "stackwright"
-    password: Secret | None = None
-    ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
-    ca_cert_path: str | None = None
+    type: Literal["kv_postgres", "sql_postgres"] = Field(description="What is kept in it: keys and values, or rows.")
+    connection_string: Secret | None = Field(
+        None, description="`postgresql://user:password@host:port/db`; instead of the parts."
+    )
+    host: str = Field("localhost", description="Name or address of the server.")
+    port: int = Field(5432, ge=1, le=65535, description="Port of the server.")
+    db: str = Field("stackwright", description="Name of the database. It must exist.")
+    user: str = Field("stackwright", description="Role to log in as. It must be allowed to make tables.")
+    password: Secret | None = Field(None, description="Better `${env.X}` or `${file:...}` than the text.")
+    ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        None, description="As libpq's `sslmode`. Absent: `prefer`, or `verify-full` when `ca_cert_path` is given."
+    )
+    ca_cert_path: str | None = Field(
+        None, description="PEM file of authorities that the server's certificate is checked by."
+    )
     pool_size: PositiveInt = Field(10, description="Connections kept open.")
     max_overflow: int = Field(10, ge=0, description="Connections above pool_size, closed when idle.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
@@ -56,18 +62,20 @@ class PostgresBackend(Section):
 class RedisBackend(Section):
     """A Redis or Valkey server."""
 
-    type: Literal["kv_redis"]
+    type: Literal["kv_redis"] = Field(description="Keys and values in Redis.")
     url: Secret | None = Field(None, description="`redis://user:password@host:port/db`; instead of the parts.")
-    host: str = "localhost"
-    port: int = Field(6379, ge=1, le=65535)
-    db: int = Field(0, ge=0)
-    username: str | None = None
-    password: Secret | None = None
-    tls: bool = False
-    ca_cert_path: str | None = None
-    pool_size: PositiveInt = 10
-    pool_timeout: PositiveFloat = 2.0
-    command_timeout: PositiveFloat = 5.0
+    host: str = Field("localhost", description="Name or address of the server.")
+    port: int = Field(6379, ge=1, le=65535, description="Port of the server.")
+    db: int = Field(0, ge=0, description="Number of the database.")
+    username: str | None = Field(None, description="User of the server's access list.")
+    password: Secret | None = Field(None, description="Better `${env.X}` or `${file:...}` than the text.")
+    tls: bool = Field(False, description="Encrypt the connection.")
+    ca_cert_path: str | None = Field(
+        None, description="PEM file of authorities that the server's certificate is checked by."
+    )
+    pool_size: PositiveInt = Field(10, description="Most connections.")
+    pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
+    command_timeout: PositiveFloat = Field(5.0, description="Seconds a command may take.")
     namespace: str | None = Field(None, description="Prefix for every namespace of this backend.")
 
     @model_validator(mode="after")
@@ -79,17 +87,17 @@ class RedisBackend(Section):
 class MongoBackend(Section):
     """A MongoDB database."""
 
-    type: Literal["kv_mongodb"]
+    type: Literal["kv_mongodb"] = Field(description="Keys and values in MongoDB.")
     url: Secret | None = Field(None, description="`mongodb://user:password@host:port`; instead of the parts.")
-    host: str = "localhost"
-    port: int = Field(27017, ge=1, le=65535)
-    db: str = "stackwright"
-    user: str | None = None
-    password: Secret | None = None
-    collection_name: str = "kv_store"
-    pool_size: PositiveInt = 10
-    pool_timeout: PositiveFloat = 2.0
-    command_timeout: PositiveFloat = 5.0
+    host: str = Field("localhost", description="Name or address of the server.")
+    port: int = Field(27017, ge=1, le=65535, description="Port of the server.")
+    db: str = Field("stackwright", description="Name of the database.")
+    user: str | None = Field(None, description="User to log in as.")
+    password: Secret | None = Field(None, description="Better `${env.X}` or `${file:...}` than the text.")
+    collection_name: str = Field("kv_store", description="The collection that holds all namespaces.")
+    pool_size: PositiveInt = Field(10, description="Most connections.")
+    pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
+    command_timeout: PositiveFloat = Field(5.0, description="Seconds a command may take.")
     namespace: str | None = Field(None, description="Prefix for every namespace of this backend.")
 
     @model_validator(mode="after")
@@ -118,21 +126,23 @@ Backend = Annotated[SqliteBackend | PostgresBackend | RedisBackend | MongoBacken
 class KVReference(Section):
     """A place in a KV backend: everything under one namespace."""
 
-    backend: str
-    namespace: str = Field(min_length=1)
+    backend: str = Field(description="Name of a KV backend in `storage.backends`.")
+    namespace: str = Field(min_length=1, description="What is kept here, apart from all other namespaces.")
 
 
 class SqlReference(Section):
     """A table in a SQL backend."""
 
-    backend: str
-    table_name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$")
+    backend: str = Field(description="Name of a SQL backend in `storage.backends`.")
+    table_name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$", description="The table. Made when absent.")
 
 
 class InferenceStore(SqlReference):
     """Where stored chat completions live, and how they get there."""
 
-    table_name: str = Field("inference_store", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$")
+    table_name: str = Field(
+        "inference_store", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$", description="The table. Made when absent."
+    )
     max_write_queue_size: PositiveInt = Field(
         10_000, description="Most completions waiting for their commit; one more is a 503 before the model is called."
     )
@@ -143,11 +153,22 @@ class InferenceStore(SqlReference):
 class Stores(Section):
     """Which store keeps its rows where. A store not named lands in `kv_default` or `sql_default`."""
 
-    metadata: KVReference = KVReference(backend="kv_default", namespace="registry")
-    inference: InferenceStore = InferenceStore(backend="sql_default")
-    conversations: SqlReference = SqlReference(backend="sql_default", table_name="openai_conversations")
-    responses: SqlReference = SqlReference(backend="sql_default", table_name="responses")
-    prompts: SqlReference = SqlReference(backend="sql_default", table_name="prompts")
+    metadata: KVReference = Field(
+        KVReference(backend="kv_default", namespace="registry"), description="Registered models."
+    )
+    inference: InferenceStore = Field(InferenceStore(backend="sql_default"), description="Stored chat completions.")
+    conversations: SqlReference = Field(
+        SqlReference(backend="sql_default", table_name="openai_conversations"),
+        description="Checked today, used when the Conversations API comes.",
+    )
+    responses: SqlReference = Field(
+        SqlReference(backend="sql_default", table_name="responses"),
+        description="Checked today, used when the Responses API comes.",
+    )
+    prompts: SqlReference = Field(
+        SqlReference(backend="sql_default", table_name="prompts"),
+        description="Checked today, used when the Prompts API comes.",
+    )
 
 
 class Storage(Section):
@@ -158,4 +179,4 @@ class Storage(Section):
         description="Databases by name, such as `kv_default: {type: kv_sqlite, db_path: ~/.stackwright/kvstore.db}` "
         "and `sql_default: {type: sql_sqlite, db_path: ~/.stackwright/sql_store.db}`.",
     )
-    stores: Stores = Stores()
+    stores: Stores = Field(Stores(), description="Which store keeps its rows where.")
