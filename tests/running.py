@@ -41,12 +41,16 @@ class Answer:
 
 
 class RunningServer:
-    """`stackwright serve` on a run file, in a process of its own."""
+    """`stackwright serve` on a run file, in a process of its own, whose home is `folder`."""
 
-    def __init__(self, folder: Path, run_file: str, *options: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, run_file: str | None, *options: str, environ: dict[str, str] | None = None
+    ) -> None:
+        """Prepare; `start` starts. Without `run_file` it is the built-in starter's turn."""
         self.folder = folder
-        self.path = folder / "run.yaml"
-        self.path.write_text(run_file)
+        self._named = [] if run_file is None else [str(folder / "run.yaml")]
+        if run_file is not None:
+            (folder / "run.yaml").write_text(run_file)
         self.port = free_port()
         self.log = folder / "log"
         self._options = options
@@ -59,7 +63,7 @@ class RunningServer:
 
     def start(self) -> "RunningServer":
         """Start, and return when it answers."""
-        command = [sys.executable, "-m", "stackwright", "serve", str(self.path), "--port", str(self.port)]
+        command = [sys.executable, "-m", "stackwright", "serve", *self._named, "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self._options], stdout=log, stderr=log, env=self._environ, cwd=self.folder

@@ -19,7 +19,6 @@ ROOMS = {
     "pydantic": ("stackwright.config.", "stackwright.providers."),
     "pymongo": ("stackwright.storage.kv.mongodb",),
     "redis": ("stackwright.storage.kv.redis",),
-    "rich": ("stackwright.app.", "stackwright.cli."),
     "ruamel": ("stackwright.config.",),
     "sqlite_vec": ("stackwright.providers.vector_io.inline_sqlite_vec",),
     "uvicorn": ("stackwright.app.",),
