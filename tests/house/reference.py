@@ -122,13 +122,16 @@ def _default(field: FieldInfo) -> str:
 
 def command_line() -> str:
     """Return the page about the command."""
-    return "\n".join([COMMANDS, *_helps(main, click.Context(main, info_name="stackwright", terminal_width=100))])
+    root = click.Context(main, info_name="stackwright", terminal_width=100, **main.context_settings)
+    return "\n".join([COMMANDS, *_helps(main, root)])
 
 
 def _helps(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"## `{context.command_path}`\n"
     yield f"```text\n{command.get_help(context)}\n```\n"
-    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+    if not isinstance(command, click.Group):
+        return
+    for name in command.list_commands(context):
         inner = command.get_command(context, name)
         assert inner is not None
         yield from _helps(inner, click.Context(inner, info_name=name, parent=context, terminal_width=100))

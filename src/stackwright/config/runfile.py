@@ -33,7 +33,7 @@ class ProviderEntry(Section):
         pattern=r"^[^/\s]+$", description="Its name; models are addressed as `provider_id/model`. Empty: switched off."
     )
     provider_type: str = Field(description="`stackwright providers` lists them.")
-    config: Any = Field(description="The settings that the type declares.")
+    config: Any = Field({}, description="The settings that the type declares.")
 
 
 class RegisteredModel(Section):

@@ -12,7 +12,7 @@ from stackwright.config.section import Section
 class ApiKey(Section):
     """A key that callers send as `Authorization: Bearer ...`."""
 
-    name: str = Field(min_length=1, description="What logs call the holder.")
+    name: str = Field(min_length=1, description="Your name for the key; no two have the same.")
     key: Secret = Field(description="The key itself; better `${env.X}` or `${file:...}` than the text.")
     tenant: str = Field("default", min_length=1, description="Whose rows the holder sees and makes.")
 

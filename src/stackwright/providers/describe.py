@@ -35,8 +35,8 @@ def settings(config: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
     for name, field in config.model_fields.items():
         path = f"{prefix}{name}"
         inner, step = _section(field.annotation)
-        default = "" if inner and not field.is_required() else _default(field)
-        yield Setting(path, _type(field.annotation), default, field.description or _summary(inner))
+        default = "" if inner and not field.is_required() else default_in_words(field)
+        yield Setting(path, type_in_words(field.annotation), default, field.description or _summary(inner))
         if inner is not None and not issubclass(inner, REFERENCES):
             yield from settings(inner, f"{path}{step}.")
 
@@ -164,7 +164,7 @@ def _sampled(provider: Provider[Any], name: str) -> Iterator[str]:
             yield f"{key}: {_reference(inner, provider.api, name)}"
         elif key == "base_url" and preset:
             yield f"base_url: {preset.url or preset.example}"
-        elif _type(field.annotation) == "secret":
+        elif type_in_words(field.annotation) == "secret":
             if preset is None or preset.key:
                 yield f"{key}: ${{env.{preset.key if preset else _variable(name, key)}:=}}"
         elif field.examples:
@@ -202,7 +202,8 @@ def _summary(inner: type[BaseModel] | None) -> str:
     return (inner.__doc__ or "").split("\n")[0] if inner else ""
 
 
-def _default(field: FieldInfo) -> str:
+def default_in_words(field: FieldInfo) -> str:
+    """Return `required`, or the default as the run file would have it; nothing where that is None."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
@@ -223,19 +224,19 @@ _NAMES: Mapping[Any, str] = {
 }
 
 
-def _type(annotation: Any) -> str:
+def type_in_words(annotation: Any) -> str:
     """Return a type as somebody would say it who edits YAML."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _type(inner[0])
+        return type_in_words(inner[0])
     if origin is Literal:
         return " | ".join(f"{one}" for one in inner)
     if origin in (Union, UnionType):
-        return " or ".join(_type(one) for one in inner if one is not NoneType)
-    if origin is list:
-        return f"list of {_type(inner[0])}"
+        return " or ".join(dict.fromkeys(type_in_words(one) for one in inner if one is not NoneType))
+    if origin in (list, tuple):
+        return f"list of {type_in_words(inner[0])}"
     if origin is dict:
-        return f"mapping of names to {_type(inner[1])}"
+        return f"mapping of names to {type_in_words(inner[1])}"
     if isinstance(annotation, type) and issubclass(annotation, REFERENCES):
         return "KV reference" if issubclass(annotation, KVReference) else "SQL reference"
     return _NAMES.get(annotation, "mapping")
