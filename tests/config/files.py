@@ -1,5 +1,6 @@
 """Run files for tests, and provider types that exist nowhere else."""
 
+import builtins
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
@@ -49,7 +50,7 @@ class PlainConfig(BaseModel):
 class FakeType:
     type: str
     api: str
-    config: type[BaseModel]
+    config: builtins.type[BaseModel]
 
 
 TYPES = {

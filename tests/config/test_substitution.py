@@ -15,7 +15,10 @@ NAMES = st.text(string.ascii_uppercase + "_", min_size=1, max_size=8)
 PLAIN = st.text(st.characters(exclude_characters="${}", codec="utf-8"), max_size=20)
 
 
-def substitute(text: str, folder: Path = Path("/"), **environ: str) -> str:
+ROOT = Path("/")
+
+
+def substitute(text: str, folder: Path = ROOT, /, **environ: str) -> str:
     """Substitute with these variables."""
     return Substitution(environ, folder)(text)
 
@@ -28,13 +31,13 @@ def test_text_without_substitutions_stays_as_it_is(text: str) -> None:
 @given(NAMES, PLAIN.filter(bool), PLAIN, PLAIN)
 def test_a_variable_that_is_set_wins_over_its_default(name: str, value: str, before: str, default: str) -> None:
     text = f"{before}${{env.{name}:={default}}}!"
-    assert substitute(text, **{name: value}) == f"{before}{value}!"
-    assert substitute(text, **{name: ""}) == substitute(text) == f"{before}{default}!"
+    assert substitute(text, ROOT, **{name: value}) == f"{before}{value}!"
+    assert substitute(text, ROOT, **{name: ""}) == substitute(text) == f"{before}{default}!"
 
 
 @given(NAMES, PLAIN)
 def test_the_plus_form_is_text_exactly_when_the_variable_is_set(name: str, text: str) -> None:
-    assert substitute(f"${{env.{name}:+{text}}}", **{name: "x"}) == text
+    assert substitute(f"${{env.{name}:+{text}}}", ROOT, **{name: "x"}) == text
     assert substitute(f"${{env.{name}:+{text}}}") == ""
 
 

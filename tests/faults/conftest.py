@@ -1,6 +1,6 @@
 """A vendor that plays scripts, and a server in front of it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,7 +33,7 @@ async def vendor() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-def server_for(tmp_path: Path) -> "AsyncIterator[ServerFor]":
+def server_for(tmp_path: Path) -> Iterator[ServerFor]:
     """Start a server in front of a vendor, with more settings for the provider when given."""
     with ExitStack() as stack:
 
@@ -42,4 +42,4 @@ def server_for(tmp_path: Path) -> "AsyncIterator[ServerFor]":
             run_file = RUN_FILE.replace("{base_url}", vendor.base_url).replace("{settings}", settings)
             return stack.enter_context(RunningServer(tmp_path, run_file))
 
-        yield start  # type: ignore[misc]
+        yield start

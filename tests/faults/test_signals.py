@@ -49,8 +49,7 @@ async def test_a_second_signal_does_not_wait_for_a_vendor_that_hangs(vendor: Ups
     assert server.process is not None
     async with server.async_client() as client:
         hanging = asyncio.create_task(client.chat.completions.create(model="up/m", messages=HELLO))
-        while not vendor.requests:
-            await asyncio.sleep(0.01)
+        await vendor.asked()
         server.process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(server.wait_for, "/ready", 503, 2.0)
         server.process.send_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openai import OpenAI
@@ -49,14 +50,14 @@ def test_a_seed_repeats(client: OpenAI) -> None:
 
 
 def test_a_stream_tells_the_same_story(client: OpenAI) -> None:
-    options = {"model": MODEL, "messages": QUESTION, "seed": 7, "max_tokens": 24}
-    whole = client.chat.completions.create(**options)  # type: ignore[call-overload]
-    parts = client.chat.completions.create(**options, stream=True)  # type: ignore[call-overload]
+    options: Any = {"model": MODEL, "messages": QUESTION, "seed": 7, "max_tokens": 24}
+    whole = client.chat.completions.create(**options)
+    parts = client.chat.completions.create(**options, stream=True)
     assert "".join(part.choices[0].delta.content or "" for part in parts) == whole.choices[0].message.content
 
 
 def test_a_schema_binds_its_answer(client: OpenAI) -> None:
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    schema: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     answer = client.chat.completions.create(
         model=MODEL,
         messages=QUESTION,
@@ -80,10 +81,8 @@ def test_the_start_table_says_what_to_try(starter: RunningServer) -> None:
 
 @needs_schemas
 def test_its_bodies_are_what_openai_publishes(client: OpenAI, starter: RunningServer) -> None:
-    body = {"model": MODEL, "messages": QUESTION, "max_tokens": 8, "logprobs": True, "top_logprobs": 2}
+    body: Any = {"model": MODEL, "messages": QUESTION, "max_tokens": 8, "logprobs": True, "top_logprobs": 2}
     validate(starter.post("/v1/chat/completions", body).json, "CreateChatCompletionResponse")
-    stream = client.chat.completions.create(  # type: ignore[call-overload]
-        **body, stream=True, stream_options={"include_usage": True}
-    )
+    stream = client.chat.completions.create(**body, stream=True, stream_options={"include_usage": True})
     for chunk in stream:
         validate(chunk.to_dict(), "CreateChatCompletionStreamResponse")

@@ -28,7 +28,7 @@ NOTHING = BackendCatalog(Storage(backends={"kv": SqliteBackend(type="kv_sqlite",
 # One thread each: two would wait for each other wherever the tests have to share the processors.
 CONFIG = Config(threads=1, context_length=1024, max_tokens=8)
 HELLO = [{"role": "user", "content": "Say hello."}]
-ENDLESS = {"logit_bias": {"2": -100}, "max_tokens": 900}
+ENDLESS: dict[str, Any] = {"logit_bias": {"2": -100}, "max_tokens": 900}
 """Token 2 ends an answer."""
 WEATHER = {
     "type": "function",

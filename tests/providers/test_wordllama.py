@@ -66,7 +66,7 @@ async def test_a_text_has_the_same_vector_alone_and_in_company(model: WordLlama)
 
 
 async def test_the_vectors_are_the_librarys_own(model: WordLlama) -> None:
-    import wordllama
+    import wordllama  # type: ignore[import-untyped]
 
     texts = ["one text", "word " * 6000]
     library = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)

@@ -1,6 +1,7 @@
 """Laws of folding a stream into the completion it spells."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -19,7 +20,7 @@ def _chunk(index: int, delta: dict[str, Any], finish: str | None = None) -> byte
 
 def _pieces(text: str, cuts: list[int]) -> list[str]:
     places = sorted({cut % (len(text) + 1) for cut in cuts} | {0, len(text)})
-    return [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(places)]
 
 
 def _folded(chunks: list[bytes], sizes: list[int]) -> dict[str, Any]:
