@@ -17,6 +17,29 @@ def test_metrics_count_requests_by_operation_and_status(server: RunningServer, c
     assert 'stackwright_request_seconds_bucket{le="0.005",operation="create_chat_completion"}' in text
 
 
+def test_metrics_count_what_models_are_asked_and_what_they_cost(server: RunningServer, client: OpenAI) -> None:
+    for stream in (False, True):
+        answer = client.chat.completions.create(
+            model="poet",
+            messages=[{"role": "user", "content": "x"}],
+            stream=stream,
+            extra_body={"stream_options": {"include_usage": True}} if stream else None,
+        )
+        list(answer) if stream else None
+    server.post("/v1/chat/completions", {"model": "down", "messages": [{"role": "user", "content": "x"}]})
+    text = server.get("/metrics").body.decode()
+    assert 'stackwright_model_calls_total{outcome="ok",provider="demo"}' in text
+    assert 'stackwright_model_calls_total{outcome="upstream_error",provider="demo"}' in text
+    assert 'stackwright_tokens_total{kind="completion",provider="demo"}' in text
+    assert 'stackwright_model_first_chunk_seconds_count{provider="demo"}' in text
+
+
+def test_metrics_tell_of_backends_and_queues(server: RunningServer) -> None:
+    text = server.get("/metrics").body.decode()
+    assert 'stackwright_backend_up{backend="sql_default"} 1.0' in text
+    assert 'stackwright_write_queue_depth{store="inference"} 0.0' in text
+
+
 def test_the_openapi_document_describes_every_route(server: RunningServer) -> None:
     document = server.get("/openapi.json").json
     assert document["openapi"] == "3.1.0"

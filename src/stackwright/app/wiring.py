@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from stackwright.app import probes
+from stackwright.app import gauges, probes
 from stackwright.app.stores import completion_store
 from stackwright.areas import chat, completions, embeddings, models, moderations
 from stackwright.config.runfile import Api as ApiName
@@ -54,6 +54,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await stack.enter_async_context(catalog.kept_fresh())
         store = completion_store(run, backends)
         await store.prepare()
+        await stack.enter_async_context(gauges.kept(backends, {"inference": lambda: store.waiting}))
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         requests = Requests()
         lifecycle = Lifecycle(requests)
@@ -79,7 +80,9 @@ async def _open_providers(run: RunFile, backends: BackendCatalog, stack: AsyncEx
             if api == "inference":
                 # What runs in this process knows all it serves; a vendor may know more than it lists.
                 closed = entry.provider_type.startswith("inline::")
-                served[entry.provider_id] = models.Served(entry.provider_id, opened, closed)
+                served[entry.provider_id] = models.Served(
+                    entry.provider_id, models.Metered(entry.provider_id, opened), closed
+                )
     return served
 
 

@@ -64,6 +64,11 @@ class CompletionStore:
         """The version that `prepare` brings the tables to."""
         return self._table.migrations[-1].version
 
+    @property
+    def waiting(self) -> int:
+        """Writes waiting for their commit."""
+        return self._queue.depth
+
     async def prepare(self) -> None:
         """Make the tables, now or as soon as the database is there."""
         await self._table.prepare()
