@@ -1,5 +1,6 @@
 """Everything that is refused is refused in OpenAI's envelope, with its status, and nothing of Python in it."""
 
+import contextlib
 import json
 import socket
 from typing import Any
@@ -80,6 +81,23 @@ def test_bytes_that_are_not_http_are_told_so_in_the_envelope(server: RunningServ
         head, _, body = b"".join(iter(lambda: raw.recv(4096), b"")).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body)["error"]["code"] == "invalid_http"
+
+
+def test_headers_without_end_are_cut_off(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n")
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            for number in range(64):
+                raw.sendall(b"x-%d: " % number + b"y" * 4096 + b"\r\n")
+            answer = raw.recv(64)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_caller_who_never_finishes_a_request_line_is_let_go(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as raw:
+        raw.sendall(b"GET /hea")
+        assert raw.recv(64).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_compressed_body_is_refused_clearly(server: RunningServer) -> None:

@@ -1,6 +1,7 @@
 """The process around the application: one listening socket, a graceful end, and malformed HTTP told in the envelope."""
 
 import asyncio
+import os
 import socket
 from types import FrameType
 
@@ -13,6 +14,8 @@ from stackwright.http.errors import envelope
 from stackwright.http.lifecycle import Lifecycle
 
 _BACKLOG = 2048
+_HEAD_SECONDS = 10.0
+_HEAD_BYTES = 64 * 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -27,12 +30,56 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Answers bytes that are not HTTP in the envelope too."""
+    """HTTP/1.1 within bounds: a head too long or too slow is refused, as is what is not HTTP, in the envelope."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_done()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large", "The request's headers are longer than 64 KiB.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_done()
+        super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        body = envelope(InvalidRequest(f"{msg} It could not be parsed as HTTP/1.1.", code="invalid_http"))
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self._refuse(b"400 Bad Request", f"{msg} It could not be parsed as HTTP/1.1.")
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._late)
+
+    def _head_done(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _late(self) -> None:
+        self._refuse(b"408 Request Timeout", f"The request's headers took longer than {_HEAD_SECONDS:g} seconds.")
+
+    def _refuse(self, status: bytes, message: str) -> None:
+        self._head_done()
+        body = envelope(InvalidRequest(message, code="invalid_http"))
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % status
+        request_id = b"x-request-id: req_%b\r\n" % os.urandom(16).hex().encode()
+        self.transport.write(head + request_id + b"content-length: %d\r\n\r\n" % len(body) + body)
         self.transport.close()
 
 

@@ -16,10 +16,19 @@ class ClientGone(Exception):
     """The caller hung up before the request was whole. There is nobody to answer."""
 
 
+PAUSE_SECONDS = 30.0
+"""Longest wait for the next piece of a body."""
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 10.0
 """How much of a refused body is read and dropped. A caller still sending when we close would see a broken connection
 instead of the refusal."""
+
+
+class TooSlow(InvalidRequest):
+    """The caller began a request and did not go on with it."""
+
+    status = 408
+    code = "request_timeout"
 
 
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -33,7 +42,7 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
                 f"Content-Encoding {value.decode('latin-1')!r} is not supported; send the body uncompressed.",
                 code="unsupported_content_encoding",
             )
-    message = await receive()
+    message = await _next(receive)
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
         if len(body) <= limit:
@@ -51,8 +60,16 @@ async def _read_on(message: Message, receive: Receive, limit: int) -> bytes:
             raise _too_large(limit)
         if not message.get("more_body"):
             return bytes(parts)
-        message = await receive()
+        message = await _next(receive)
     raise ClientGone
+
+
+async def _next(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(PAUSE_SECONDS):
+            return await receive()
+    except TimeoutError:
+        raise TooSlow(f"Nothing more of the request body came for {PAUSE_SECONDS:g} seconds.") from None
 
 
 async def _drop(receive: Receive) -> None:
