@@ -1,26 +1,11 @@
-"""OpenAI's error envelope, and the words in which a malformed body is refused."""
+"""OpenAI's error envelope."""
 
-import re
 from typing import Any
 
 import msgspec
 
-from stackwright.errors import InvalidRequest, StackwrightError
-
-_PATH = re.compile(r" - at `(?:key in )?\$(.*)`$")
-_EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
-_MISSING = re.compile(r"^Object missing required field `(.+?)`$")
-_BOUND = re.compile(r"^Expected `(?P<want>\w+)` (?P<bound>of length )?(?P<op>[<>]=?) (?P<limit>\S+)$")
-
-_NOUNS = {
-    "str": "a string",
-    "int": "an integer",
-    "float": "a decimal",
-    "bool": "a boolean",
-    "array": "an array",
-    "object": "an object",
-    "null": "null",
-}
+from stackwright.errors import StackwrightError
+from stackwright.kit.decoding import from_decoding as from_decoding
 
 
 def envelope(error: StackwrightError) -> bytes:
@@ -32,65 +17,6 @@ def envelope(error: StackwrightError) -> bytes:
 def event(error: StackwrightError) -> bytes:
     """Return the same envelope as a server-sent event, for a stream that has begun."""
     return b"data: " + envelope(error) + b"\n\n"
-
-
-def from_decoding(error: msgspec.DecodeError, where: str = "") -> InvalidRequest:
-    """Turn msgspec's complaint about a body into OpenAI's words, with `param` naming the field."""
-    if not isinstance(error, msgspec.ValidationError):
-        return InvalidRequest(
-            f"We could not parse the JSON body of your request: {error}. The API expects a JSON object.",
-            code="invalid_json",
-        )
-    message = str(error)
-    found = _PATH.search(message)
-    param = (where + (found.group(1) if found else "")).lstrip(".")
-    text = _PATH.sub("", message)
-    return _missing(text, param) or _out_of_bounds(text, param) or _wrong_type(text, param) or _other(text, param)
-
-
-def _missing(text: str, param: str) -> InvalidRequest | None:
-    found = _MISSING.match(text)
-    if not found:
-        return None
-    name = f"{param}.{found.group(1)}" if param else found.group(1)
-    return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
-
-
-def _out_of_bounds(text: str, param: str) -> InvalidRequest | None:
-    found = _BOUND.match(text)
-    if not found:
-        return None
-    kind = "length" if found["bound"] else "value"
-    side = "below_min" if found["op"].startswith(">") else "above_max"
-    expected = f"{kind} {found['op']} {found['limit']}"
-    return InvalidRequest(
-        f"Invalid {_quoted(param)}: expected {_noun(found['want'])} with {expected}.",
-        param=param or None,
-        code=f"{found['want']}_{side}_{kind}",
-    )
-
-
-def _wrong_type(text: str, param: str) -> InvalidRequest | None:
-    found = _EXPECTED.match(text)
-    if not found:
-        return None
-    want = " or ".join(_noun(part.strip()) for part in found["want"].split("|"))
-    got = f", but got {_noun(found['got'])} instead" if found["got"] else ""
-    return InvalidRequest(
-        f"Invalid type for {_quoted(param)}: expected {want}{got}.", param=param or None, code="invalid_type"
-    )
-
-
-def _other(text: str, param: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid {_quoted(param)}: {text}.", param=param or None, code="invalid_value")
-
-
-def _quoted(param: str) -> str:
-    return f"'{param}'" if param else "the request body"
-
-
-def _noun(kind: str) -> str:
-    return _NOUNS.get(kind, kind)
 
 
 def bug(_: Any = None) -> StackwrightError:
