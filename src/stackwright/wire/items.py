@@ -135,6 +135,10 @@ Item = (
     | Compaction
 )
 
+InputItem = dict[str, Any]
+"""An item as a request holds it: for `parse_input`, which forgives what the union would not."""
+OutputItem = Item
+
 encode = msgspec.json.Encoder().encode
 _decode: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
 _decode_many = msgspec.json.Decoder(list[Item])
