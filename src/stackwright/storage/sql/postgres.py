@@ -20,7 +20,13 @@ from stackwright.storage.sql.postgres_session import Session
 
 T = TypeVar("T")
 
-_WORDS = {"{serial}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{bytes}": "BYTEA", "{lock}": "FOR UPDATE"}
+_WORDS = {
+    "{serial}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "{bytes}": "BYTEA",
+    "{lock}": "FOR UPDATE",
+    "{skip_locked}": "FOR UPDATE SKIP LOCKED",
+    "{now}": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
+}
 _MIGRATION_LOCK = Do("SELECT pg_advisory_xact_lock(7166127213)")
 _ATTEMPTS = 8
 _FIRST_PAUSE = 0.005

@@ -19,7 +19,13 @@ from stackwright.storage.sql.sqlite_writer import SqliteWriter
 
 T = TypeVar("T")
 
-_WORDS = {"{serial}": "INTEGER PRIMARY KEY AUTOINCREMENT", "{bytes}": "BLOB", "{lock}": ""}
+_WORDS = {
+    "{serial}": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "{bytes}": "BLOB",
+    "{lock}": "",
+    "{skip_locked}": "",
+    "{now}": "unixepoch('subsec')",
+}
 _STATEMENTS_CACHED = 256
 _PAUSE = 0.005
 

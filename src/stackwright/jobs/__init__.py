@@ -1,0 +1,38 @@
+"""Durable work: done by whichever process has time, to its end, also when a process dies on the way.
+
+    queue = JobQueue(backend, "response_jobs", most_waiting=1000, lease=30)
+    await queue.prepare()
+
+To hand work over, in the transaction that makes what the work is about (`RateLimited` rolls it all back):
+
+    def script() -> Script[None]:
+        yield table.insert_do(tenant, row)
+        yield from queue.adding(tenant, row.id, "response", payload)
+    await backend.transact(script)
+    worker.wake()                         # optional: another process finds it within a second
+
+To do it, in every process:
+
+    async def respond(job: Job, fence: Fence) -> None: ...
+    worker = Worker(queue, {"response": respond}, slots=4, seconds=3600)
+    async with worker.running(): ...
+
+A handler owns its job until another does. The fence tells: whatever the handler writes, it writes in scripts that begin
+with `yield from fence.holding()`, which raises `LeaseLost` when the job was cancelled, or taken over because this
+process was silent for longer than its lease. The script that completes the work says `yield from fence.ending("done")`
+instead; a handler that only returns is `done`, one that raises is `failed`, and `LeaseLost` is nobody's failure.
+
+A handler is cancelled (`CancelledError`) when its job is no longer its own, when `seconds` are over, or when the
+process stops; `fence.stopped` then says "lost", "timeout" or "stopping". After "timeout" it may still write what it has
+to say, and the job is `failed`; after "stopping" another process begins the job again. A job that is begun again has
+`job.attempts` > 1: the handler decides whether it goes on, starts over, or gives up.
+
+To cancel, in the transaction that marks what the work is about; the owner, wherever it is, notices within a second:
+
+    was_open = yield from queue.cancelling(tenant, id)
+"""
+
+from stackwright.jobs.queue import Job, JobQueue, LeaseLost, State
+from stackwright.jobs.worker import Fence, Handler, Worker
+
+__all__ = ["Fence", "Handler", "Job", "JobQueue", "LeaseLost", "State", "Worker"]

@@ -1,0 +1,200 @@
+"""One process's part of the work: finds jobs, runs their handlers, and keeps saying that it lives."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
+
+from stackwright.errors import StackwrightError
+from stackwright.jobs.queue import Job, JobQueue, LeaseLost
+from stackwright.storage.sql import Script
+
+log = logging.getLogger(__name__)
+
+POLL = 0.5
+"""Seconds between two looks at the table: for work, and for jobs that are no longer ours."""
+SWEEP = 300.0
+
+
+class Fence:
+    """A handler's hold on its job. Made by the worker."""
+
+    def __init__(self, queue: JobQueue, job: Job) -> None:
+        self.stopped: Literal["lost", "timeout", "stopping"] | None = None
+        """Why the handler was cancelled."""
+        self.ended = False
+        """True when the handler has ended the job itself."""
+        self._queue = queue
+        self._job = job
+
+    def holding(self) -> Script[None]:
+        """Begin a script that writes on the job's behalf. `LeaseLost` when it is no longer ours."""
+        return self._queue.holding(self._job)
+
+    def ending(self, state: Literal["done", "failed"]) -> Script[None]:
+        """End the job in the script that completes its work. `LeaseLost` when it is no longer ours."""
+        yield from self._queue.ending(self._job, state)
+        self.ended = True
+
+
+Handler = Callable[[Job, Fence], Awaitable[None]]
+
+
+class _Run:
+    """A job being worked on."""
+
+    def __init__(self, job: Job, fence: Fence, task: "asyncio.Task[None]") -> None:
+        self.job = job
+        self.fence = fence
+        self.task = task
+
+    def stop(self, why: Literal["lost", "timeout", "stopping"]) -> None:
+        if self.fence.stopped is None:
+            self.fence.stopped = why
+            self.task.cancel()
+
+
+class Worker:
+    """Runs the handlers of some kinds of jobs, several at once."""
+
+    def __init__(
+        self, queue: JobQueue, handlers: Mapping[str, Handler], *, slots: int = 4, seconds: float = 3600.0
+    ) -> None:
+        """Prepare; `running` begins.
+
+        Args:
+            queue: Where the jobs are.
+            handlers: What to do, by the job's kind. Jobs of other kinds are left to other workers.
+            slots: Most jobs at once.
+            seconds: Most time for one job.
+        """
+        self.owner = f"{os.getpid()}-{os.urandom(8).hex()}"
+        self._queue = queue
+        self._handlers = handlers
+        self._kinds = tuple(sorted(handlers))
+        self._slots = slots
+        self._seconds = seconds
+        self._runs: dict[int, _Run] = {}
+        self._woken = asyncio.Event()
+        self._closing = False
+        self._extend_at = 0.0
+        self._sweep_at = 0.0
+
+    def wake(self) -> None:
+        """Look for work, and for cancelled jobs, now."""
+        self._woken.set()
+
+    @property
+    def active(self) -> int:
+        """Jobs being worked on here."""
+        return len(self._runs)
+
+    @asynccontextmanager
+    async def running(self, *, patience: float = 0.0) -> AsyncIterator["Worker"]:
+        """Work until the block is left. Then jobs have `patience` seconds to end; the rest is left to others."""
+        rounds = asyncio.create_task(self._rounds())
+        try:
+            yield self
+        finally:
+            # Not cancelled: a claim that is on its way would become a job that nobody works on.
+            self._closing = True
+            self.wake()
+            await rounds
+            await self._wind_up(patience)
+
+    async def _wind_up(self, patience: float) -> None:
+        await asyncio.sleep(0)  # A task that never began could not let its job go.
+        tasks = [run.task for run in self._runs.values()]
+        if tasks and patience:
+            await asyncio.wait(tasks, timeout=patience)
+        for run in list(self._runs.values()):
+            run.stop("stopping")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _rounds(self) -> None:
+        while not self._closing:
+            try:
+                await self._round()
+            except StackwrightError as error:
+                log.warning("Looking for jobs in %s: %s", self._queue.name, error.message)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._woken.wait()
+            self._woken.clear()
+
+    async def _round(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._runs:
+            await self._look_after_ours(now)
+        while len(self._runs) < self._slots and not self._closing:
+            job = await self._queue.claim(self.owner, self._kinds)
+            if job is None:
+                break
+            self._begin(job)
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP
+            while await self._queue.sweep():
+                pass
+
+    async def _look_after_ours(self, now: float) -> None:
+        known = list(self._runs.values())
+        if now >= self._extend_at:
+            await self._queue.extend([run.job for run in known])
+            self._extend_at = now + self._queue.lease / 3
+        owned = await self._queue.owned(self.owner)
+        for run in known:
+            if (run.job.seq, run.job.fence) not in owned:
+                run.stop("lost")
+
+    def _begin(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        fence = Fence(self._queue, job)
+        run = _Run(job, fence, loop.create_task(self._run(job, fence)))
+        timer = loop.call_later(self._seconds, run.stop, "timeout")
+        self._runs[job.seq] = run
+
+        def over(_: "asyncio.Task[None]") -> None:
+            timer.cancel()
+            # The same job may have come back to us under a newer fence.
+            if self._runs.get(job.seq) is run:
+                del self._runs[job.seq]
+            self.wake()
+
+        run.task.add_done_callback(over)
+
+    async def _run(self, job: Job, fence: Fence) -> None:
+        try:
+            outcome = await self._outcome(job, fence)
+            if not fence.ended:
+                await self._settle(job, outcome)
+        except LeaseLost:
+            log.info("Job %s was cancelled, or is another worker's now.", job.id)
+        except StackwrightError as error:
+            # Its lease runs out, and another worker begins it again.
+            log.warning("Ending job %s: %s", job.id, error.message)
+
+    async def _outcome(self, job: Job, fence: Fence) -> Literal["done", "failed", "released"]:
+        try:
+            await self._handlers[job.kind](job, fence)
+        except LeaseLost:
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if fence.stopped is None or task is None:
+                raise
+            task.uncancel()
+            if fence.stopped == "lost":
+                raise LeaseLost(job.id) from None
+            return "failed" if fence.stopped == "timeout" else "released"
+        except Exception:
+            log.exception("Job %s (%s) failed.", job.id, job.kind)
+            return "failed"
+        return "done"
+
+    async def _settle(self, job: Job, outcome: Literal["done", "failed", "released"]) -> None:
+        if outcome == "released":
+            await self._queue.release(job)
+        else:
+            await self._queue.end(job, outcome)
