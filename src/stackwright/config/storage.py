@@ -127,21 +127,25 @@ class KVReference(Section):
     """A place in a KV backend: everything under one namespace."""
 
     backend: str = Field(description="Name of a KV backend in `storage.backends`.")
-    namespace: str = Field(min_length=1, description="What is kept here, apart from all other namespaces.")
+    namespace: str = Field(min_length=1, description="Name of the namespace; what is in it, others do not see.")
 
 
 class SqlReference(Section):
     """A table in a SQL backend."""
 
     backend: str = Field(description="Name of a SQL backend in `storage.backends`.")
-    table_name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$", description="The table. Made when absent.")
+    table_name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$", description="Name of the table, which is made when absent."
+    )
 
 
 class InferenceStore(SqlReference):
     """Where stored chat completions live, and how they get there."""
 
     table_name: str = Field(
-        "inference_store", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$", description="The table. Made when absent."
+        "inference_store",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$",
+        description="Name of the table, which is made when absent.",
     )
     max_write_queue_size: PositiveInt = Field(
         10_000, description="Most completions waiting for their commit; one more is a 503 before the model is called."

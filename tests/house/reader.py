@@ -1,0 +1,231 @@
+"""A reader who does what a page says, one block after the other, and compares what comes of it."""
+
+import argparse
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+from openai import OpenAI
+from ruamel.yaml import YAML
+
+from stackwright.cli import main
+from stackwright.config import templates
+from tests.house.pages import Block
+from tests.house.sources import ROOT
+from tests.running import RunningServer
+
+PORT = "8321"
+MODEL = "/v1/models/llama-cpp/SmolLM2-135M-Instruct"
+SECRETS = "/run/secrets/"
+SHOWN_WITHIN = 10.0
+TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+class Reader:
+    """Has a folder, an environment, at most one server, and one Python session."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+        """`aliases` says what the pages call things whose names are different each time."""
+        self._folder = folder
+        unset = dict.fromkeys(re.findall(r"env\.(?!STACKWRIGHT)(\w+)", templates.read("postgres")), "")
+        self._environ = {**unset, "STACKWRIGHT_HOME": "", **environ}
+        self._aliases = {f"{folder}/run.yaml": "run.yaml", str(folder): "/home/ada", **aliases}
+        self._server: RunningServer | None = None
+        self._session: dict[str, Any] = {"__name__": "__main__"}
+        self._printed: str | None = None
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        for value in self._session.values():
+            if isinstance(value, OpenAI):
+                value.close()
+        if self._server is not None:
+            self._server.close()
+
+    def do(self, block: Block) -> None:
+        """Do what a block says, or compare what it shows with what the one before printed."""
+        match block.language:
+            case "python":
+                self._printed = self._run_python(block)
+            case "bash":
+                self._printed = self._run_bash(block)
+            case "console":
+                self._run_console(block)
+            case "yaml" if block.words == "edit":
+                self._edit(block.text)
+            case "yaml" if block.words:
+                (self._folder / block.words).write_text(self._local(block.text))
+            case "yaml":
+                pass
+            case "json" | "text":
+                assert self._printed is not None, "nothing was printed that this could show"
+                (_same_json if block.language == "json" else _same_text)(block.text, self._global(self._printed))
+                self._printed = None
+            case other:
+                raise AssertionError(f"{other} is not a language this reader knows")
+
+    def _run_python(self, block: Block) -> str:
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            exec(compile(self._local(block.text), block.place, "exec"), self._session)
+        return printed.getvalue()
+
+    def _run_bash(self, block: Block) -> str | None:
+        for words in _commands(block.text):
+            match words:
+                case ["curl", *arguments]:
+                    return self._curl(arguments)
+                case ["make", "serve"]:
+                    self._serve(None)
+                case ["make", target, *_]:
+                    assert target in TARGETS, target
+                case ["stackwright", *arguments]:
+                    _parse(arguments)
+                case ["pip" | "export", *_]:
+                    pass
+                case other:
+                    raise AssertionError(f"{other} is not a command this reader knows")
+        return None
+
+    def _curl(self, arguments: list[str]) -> str:
+        assert self._server is not None, "no server runs"
+        parser = argparse.ArgumentParser()
+        parser.add_argument("url")
+        parser.add_argument("-d", dest="data")
+        parser.add_argument("-H", dest="headers", action="append", default=[])
+        given = parser.parse_args(arguments)
+        path = self._local(given.url).removeprefix(self._server.url)
+        headers = dict(header.split(": ", 1) for header in given.headers)
+        data = given.data and given.data.encode()
+        return self._server.request("POST" if data else "GET", path, data, **headers).body.decode()
+
+    def _run_console(self, block: Block) -> None:
+        for line, expected in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
+            program, *arguments = shlex.split(line)
+            assert program == "stackwright", line
+            _parse(arguments)
+            if arguments[0] == "serve" and "--host" not in arguments:
+                self._serve(next((each for each in arguments[1:] if not each.startswith("-")), None))
+                self._wait_until_shown(expected)
+            else:
+                _same_text(expected, self._global(self._stackwright(arguments)))
+
+    def _stackwright(self, arguments: list[str]) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "stackwright", *arguments],
+            cwd=self._folder,
+            env={**os.environ, **self._environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert "Traceback" not in done.stdout
+        return done.stdout
+
+    def _serve(self, run_file: str | None) -> None:
+        if self._server is not None:
+            assert self._server.stop() == 0
+            self._server.log.unlink()
+        text = None if run_file is None else (self._folder / run_file).read_text()
+        port = self._server.port if self._server else None
+        self._server = RunningServer(self._folder, text, environ=self._environ)
+        # A client of the page's survives a restart, as it would on port 8321.
+        self._server.port = port or self._server.port
+        self._server.start()
+        self._server.wait_for("/ready")
+        self._server.wait_for(MODEL)
+
+    def _wait_until_shown(self, expected: str) -> None:
+        assert self._server is not None
+        deadline = time.monotonic() + SHOWN_WITHIN
+        while not _pattern(expected).fullmatch(_flat(self._global(self._server.log.read_text()))):
+            if time.monotonic() > deadline:
+                _same_text(expected, self._global(self._server.log.read_text()))
+            self._server.get("/health")
+
+    def _edit(self, text: str) -> None:
+        """Replace in run.yaml what the fragment has, two levels deep."""
+        yaml = YAML()
+        path = self._folder / "run.yaml"
+        run = yaml.load(path.read_text())
+        for section, keys in yaml.load(text).items():
+            run[section].update(keys)
+        with path.open("w") as stream:
+            yaml.dump(run, stream)
+
+    def _local(self, text: str) -> str:
+        """Return a page's text as it is to be done here."""
+        for secret in re.findall(rf"{SECRETS}([\w-]+)", text):
+            (self._folder / secret).write_text("correct horse battery staple\n")
+        text = text.replace(SECRETS, f"{self._folder}/")
+        return text.replace(PORT, str(self._server.port)) if self._server else text
+
+    def _global(self, text: str) -> str:
+        """Return what was printed here as a page would have it."""
+        for here, there in self._aliases.items():
+            text = text.replace(here, there)
+        return text.replace(str(self._server.port), PORT) if self._server else text
+
+
+def _commands(text: str) -> list[list[str]]:
+    """Return the commands of a block: one `curl` that may span lines, or one command a line."""
+    return [shlex.split(each) for each in ([text] if text.startswith("curl") else text.splitlines())]
+
+
+def _parse(arguments: list[str]) -> None:
+    """Fail unless the command line takes these arguments. Nothing is run."""
+    command: click.Command = main
+    context = click.Context(main, info_name="stackwright")
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        inner = command.get_command(context, arguments[0])
+        assert inner is not None, arguments[0]
+        command, arguments = inner, arguments[1:]
+    command.make_context(command.name, list(arguments), parent=context)
+
+
+def _flat(text: str) -> str:
+    """Return a text whose columns do not depend on how long a name is."""
+    return "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
+
+
+def _pattern(expected: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(re.escape(part) for part in _flat(expected).split("...")), re.DOTALL)
+
+
+def _same_text(expected: str, printed: str) -> None:
+    """Compare; `...` stands for anything, and white space within a line for any."""
+    if not _pattern(expected).fullmatch(_flat(printed)):
+        assert _flat(printed) == _flat(expected)
+
+
+def _same_json(expected: str, printed: str) -> None:
+    """Compare; `...` in a string stands for anything, the key `...` for more keys, and times are of any time."""
+    _same_value(json.loads(expected), json.loads(printed), "$")
+
+
+def _same_value(expected: Any, printed: Any, place: str) -> None:
+    match expected:
+        case dict():
+            more = expected.keys() & {"..."}
+            assert isinstance(printed, dict), place
+            assert printed.keys() >= expected.keys() - more if more else printed.keys() == expected.keys(), place
+            for key in expected.keys() - more:
+                _same_value(expected[key], printed[key], f"{place}.{key}")
+        case list():
+            assert len(expected) == len(printed), place
+            for at, (one, other) in enumerate(zip(expected, printed, strict=True)):
+                _same_value(one, other, f"{place}[{at}]")
+        case str():
+            assert _pattern(expected).fullmatch(_flat(str(printed))), f"{place}: {printed!r}"
+        case _:
+            assert expected == printed or place.endswith("created"), f"{place}: {printed!r}"
