@@ -1,11 +1,14 @@
 """Reading a request: its body within a limit, its query into a Struct."""
 
 import asyncio
+from collections.abc import Hashable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import inspect
 from starlette.types import Message, Receive, Scope
 
 from stackwright.errors import InvalidRequest, TooLarge
@@ -88,11 +91,15 @@ def _too_large(limit: int) -> TooLarge:
 
 
 def query(scope: Scope, type: type[Any]) -> Any:
-    """Decode the query string. `name[key]=value` fills a mapping; the last of repeated names counts."""
+    """Decode the query string. `name[key]=value` fills a mapping, `name[]=value` and repeated names a list; where the
+    type has no list, the last of repeated names counts."""
     fields: dict[str, Any] = {}
+    lists = _lists_of(type)
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         head, bracket, key = name.partition("[")
-        if bracket and key.endswith("]"):
+        if head in lists and key in ("", "]"):
+            fields.setdefault(head, []).append(value)
+        elif bracket and key.endswith("]"):
             nested = fields.setdefault(head, {})
             if isinstance(nested, dict):
                 nested[key[:-1]] = value
@@ -102,3 +109,10 @@ def query(scope: Scope, type: type[Any]) -> Any:
         return msgspec.convert(fields, type, strict=False)
     except msgspec.ValidationError as error:
         raise from_decoding(error) from None
+
+
+@cache
+def _lists_of(struct: Hashable) -> frozenset[str]:
+    info = inspect.type_info(struct)
+    assert isinstance(info, inspect.StructType)
+    return frozenset(field.encode_name for field in info.fields if isinstance(field.type, inspect.ListType))
