@@ -42,7 +42,17 @@ from stackwright.wire.client_tools import (
     ShellCall,
     ShellCallOutput,
 )
-from stackwright.wire.content import InputText, MessagePart, OutputText, ReasoningText, Refusal, SummaryText, shown
+from stackwright.wire.content import (
+    InputFile,
+    InputImage,
+    InputText,
+    MessagePart,
+    OutputText,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+    shown,
+)
 from stackwright.wire.item import ItemKind, Status, minted
 from stackwright.wire.server_tools import (
     AdditionalTools,
@@ -59,6 +69,53 @@ from stackwright.wire.server_tools import (
     ToolSearchOutput,
     WebSearchCall,
 )
+
+__all__ = [
+    "AdditionalTools",
+    "ApplyPatchCall",
+    "ApplyPatchCallOutput",
+    "CodeInterpreterCall",
+    "Compaction",
+    "ComputerCall",
+    "ComputerCallOutput",
+    "CustomToolCall",
+    "CustomToolCallOutput",
+    "FileSearchCall",
+    "FunctionCall",
+    "FunctionCallOutput",
+    "ImageGenerationCall",
+    "InputFile",
+    "InputImage",
+    "InputItem",
+    "InputText",
+    "Item",
+    "ItemReference",
+    "LocalShellCall",
+    "LocalShellCallOutput",
+    "MCPApprovalRequest",
+    "MCPApprovalResponse",
+    "MCPCall",
+    "MCPListTools",
+    "Message",
+    "MessagePart",
+    "OutputItem",
+    "OutputText",
+    "Reasoning",
+    "ReasoningText",
+    "Refusal",
+    "Role",
+    "ShellCall",
+    "ShellCallOutput",
+    "Status",
+    "SummaryText",
+    "ToolSearchCall",
+    "ToolSearchOutput",
+    "WebSearchCall",
+    "decode",
+    "decode_many",
+    "encode",
+    "parse_input",
+]
 
 Role = Literal["user", "assistant", "system", "developer"]
 

@@ -1,0 +1,20 @@
+"""Conversations: items in the order in which they came, kept until they are deleted.
+
+Another area reads and extends a conversation through `Conversations`:
+
+    items = await conversations.history(tenant, conversation_id)
+
+    def script() -> Script[None]:
+        yield responses.update_do(...)
+        yield from conversations.appending(tenant, conversation_id, items)
+    await backend.transact(script)
+
+The script must run on the backend that `conversations.backend_name` names: one transaction is one database. The run
+file is refused when it keeps responses and conversations in different ones.
+"""
+
+from stackwright.areas.conversations.routes import api
+from stackwright.areas.conversations.service import Conversations
+from stackwright.areas.conversations.store import ConversationStore
+
+__all__ = ["ConversationStore", "Conversations", "api"]

@@ -1,0 +1,163 @@
+"""Where conversations live. The order of items is the order of arrival."""
+# ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
+
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from stackwright.areas.conversations.items import ItemRow, ItemRows
+from stackwright.errors import InvalidRequest, NotFound
+from stackwright.kit.page import Order
+from stackwright.storage.sql import Do, Script, SqlBackend
+from stackwright.storage.sql.columns import quoted
+from stackwright.storage.sql.rows import Slice, Table
+
+_encode = msgspec.json.Encoder().encode
+
+
+class StoredConversation(Struct):
+    """One row. Appending counts `next_position` up, which gives each item a place of its own."""
+
+    id: str
+    created: int
+    metadata: str
+    next_position: int
+
+
+class ConversationStore:
+    """Conversations and their items. The tenant comes first in every call."""
+
+    def __init__(self, backend: SqlBackend, table_name: str) -> None:
+        self._backend = backend
+        self._items = ItemRows(backend, table_name)
+        self._table: Table[StoredConversation] = Table(
+            backend, table_name, StoredConversation, kind="conversation", later=self._items.migrations(version=2)
+        )
+        self._count_up = backend.render(
+            f"UPDATE {quoted(table_name)} SET next_position = next_position + $3 WHERE tenant = $1 AND id = $2 "
+            "RETURNING next_position"
+        )
+
+    @property
+    def name(self) -> str:
+        """What migrations call this store."""
+        return self._table.name
+
+    @property
+    def backend_name(self) -> str:
+        """The backend that the rows are in, and that `appending` must run on."""
+        return self._backend.name
+
+    @property
+    def schema_version(self) -> int:
+        """The version that `prepare` brings the tables to."""
+        return self._table.migrations[-1].version
+
+    async def prepare(self) -> None:
+        """Make the tables, now or as soon as the database is there."""
+        await self._table.prepare()
+
+    async def add(self, tenant: str, id: str, metadata: Mapping[str, str], rows: Sequence[ItemRow]) -> int:
+        """Write a new conversation with its first items, and return when it was made."""
+        created = int(time.time())
+        insert = self._table.insert_do(tenant, StoredConversation(id, created, _encode(metadata).decode(), len(rows)))
+
+        def script() -> Script[None]:
+            yield insert
+            _all_new(rows, (yield from self._items.adding(tenant, id, rows, 0)))
+
+        await (self._backend.transact(script) if rows else self._backend.commit(insert))
+        return created
+
+    async def get(self, tenant: str, id: str) -> StoredConversation:
+        """Return a conversation's row."""
+        return await self._table.get(tenant, id)
+
+    async def page(self, tenant: str, *, after: str | None, order: Order, limit: int) -> Slice[StoredConversation]:
+        """Return some conversations by order of making."""
+        return await self._table.page(tenant, after=after, order=order, limit=limit)
+
+    async def update(self, tenant: str, id: str, metadata: Mapping[str, str]) -> StoredConversation:
+        """Replace the metadata."""
+        return await self._table.update(tenant, id, metadata=_encode(metadata).decode())
+
+    async def delete(self, tenant: str, id: str) -> None:
+        """Delete a conversation and its items."""
+
+        def script() -> Script[None]:
+            # The row goes first: an append that waits for it then finds nothing to append to.
+            if not (yield self._table.delete_do(tenant, id)):
+                raise NotFound(self._table.kind, id)
+            yield from self._items.deleting_all(tenant, id)
+
+        await self._backend.transact(script)
+
+    def appending(self, tenant: str, id: str, rows: Sequence[ItemRow]) -> Script[list[str]]:
+        """Add items at the end and return the ids of those that are new to the conversation; an item that it has
+        stays as and where it is. `NotFound` when there is no such conversation."""
+        counted = yield Do(self._count_up, (tenant, id, len(rows)))
+        if not counted:
+            raise NotFound(self._table.kind, id)
+        added: list[str] = yield from self._items.adding(tenant, id, rows, counted[0][0] - len(rows))
+        return added
+
+    async def append(self, tenant: str, id: str, rows: Sequence[ItemRow]) -> None:
+        """Add items at the end, all or none; committed on return.
+
+        Raises:
+            InvalidRequest: The conversation has one of them already, or two of them have the same id.
+        """
+
+        def script() -> Script[None]:
+            _all_new(rows, (yield from self.appending(tenant, id, rows)))
+
+        await self._backend.transact(script)
+
+    async def history(self, tenant: str, id: str) -> list[bytes]:
+        """Return the JSON of all items, oldest first."""
+        bodies = await self._items.bodies(tenant, id)
+        if not bodies:
+            await self.get(tenant, id)
+        return bodies
+
+    async def item(self, tenant: str, id: str, item_id: str) -> ItemRow:
+        """Return an item."""
+        found = await self._items.find(tenant, id, item_id)
+        if found is None:
+            await self.get(tenant, id)
+            raise NotFound("conversation item", item_id)
+        return found
+
+    async def items(self, tenant: str, id: str, *, after: str | None, order: Order, limit: int) -> list[ItemRow]:
+        """Return at most `limit` items."""
+        rows = await self._items.page(tenant, id, after=after, order=order, limit=limit)
+        if not rows:
+            await self.get(tenant, id)
+            if after is not None and await self._items.find(tenant, id, after) is None:
+                raise InvalidRequest(f"No item with id {after!r} to list after.", param="after")
+        return rows
+
+    async def delete_item(self, tenant: str, id: str, item_id: str) -> StoredConversation:
+        """Delete an item and return its conversation."""
+        conversation = await self.get(tenant, id)
+
+        def script() -> Script[None]:
+            if not (yield from self._items.deleting(tenant, id, item_id)):
+                raise NotFound("conversation item", item_id)
+
+        await self._backend.transact(script)
+        return conversation
+
+
+def _all_new(rows: Sequence[ItemRow], added: Sequence[str]) -> None:
+    if len(added) < len(rows):
+        left = [row.id for row in rows]
+        for known in added:
+            left.remove(known)
+        raise InvalidRequest(
+            f"The conversation has items with these ids already: {', '.join(left)}. Leave the ids out to add copies.",
+            param="items",
+            code="duplicate_item",
+        )

@@ -1,0 +1,93 @@
+"""What the routes of conversations take and answer."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from stackwright.kit.page import Order
+from stackwright.wire.include import Include
+from stackwright.wire.items import InputItem, Item
+from stackwright.wire.metadata import Metadata
+
+MAX_ITEMS = 20
+
+NewItemList = Annotated[list[InputItem], Meta(max_length=MAX_ITEMS)]
+
+
+class NewConversation(Struct, kw_only=True):
+    """A conversation to be made."""
+
+    items: NewItemList | None = None
+    metadata: Metadata | None = None
+
+
+class NewMetadata(Struct, kw_only=True):
+    """The one thing of a conversation itself that can change."""
+
+    metadata: Metadata
+
+
+class NewItems(Struct, kw_only=True):
+    """Items to be added at the end: all of them, or none."""
+
+    items: NewItemList
+
+
+class Conversation(Struct, kw_only=True):
+    """A conversation, without its items."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created_at: int
+    metadata: dict[str, str]
+
+
+class ConversationDeleted(Struct, kw_only=True):
+    """A conversation that is gone, with its items."""
+
+    id: str
+    object: Literal["conversation.deleted"] = "conversation.deleted"
+    deleted: bool = True
+
+
+class ConversationList(Struct, kw_only=True):
+    """One page of conversations."""
+
+    object: Literal["list"] = "list"
+    data: list[Conversation]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ConversationItemList(Struct, kw_only=True):
+    """Some items of a conversation."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ConversationsQuery(Struct, kw_only=True):
+    """Which conversations to list."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    order: Order = "desc"
+
+
+class ItemsQuery(Struct, kw_only=True):
+    """Which items to list, and what to show of them."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    order: Order = "desc"
+    include: list[Include] = []
+
+
+class ItemQuery(Struct, kw_only=True):
+    """What to show of an item."""
+
+    include: list[Include] = []
