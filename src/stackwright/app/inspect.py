@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from stackwright.app.stores import completion_store
+from stackwright.app.stores import sql_stores
 from stackwright.config.references import references_in
 from stackwright.config.runfile import RunFile
 from stackwright.config.storage import SqlReference
@@ -54,7 +54,8 @@ async def upgrade(run: RunFile) -> list[SchemaRow]:
         troubles = backends.troubles()
         if troubles:
             raise StackwrightError("; ".join(f"{name}: {why}" for name, why in troubles.items()))
-        await completion_store(run, backends).prepare()
+        for _, store in sql_stores(run, backends):
+            await store.prepare()
         return await _schemas(run, backends)
 
 
@@ -85,8 +86,7 @@ def _users(run: RunFile) -> dict[str, list[str]]:
 
 
 async def _schemas(run: RunFile, backends: BackendCatalog) -> list[SchemaRow]:
-    store = completion_store(run, backends)
-    known = {(run.storage.stores.inference.backend, store.name): store.schema_version}
+    known = {(where, store.name): store.schema_version for where, store in sql_stores(run, backends)}
     rows: list[SchemaRow] = []
     for name, backend in run.storage.backends.items():
         if not backend.type.startswith("sql_") or name in backends.troubles():

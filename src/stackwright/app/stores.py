@@ -1,6 +1,7 @@
 """The areas' stores on the backends that the run file gives them."""
 
 from stackwright.areas.chat import CompletionStore
+from stackwright.areas.conversations import ConversationStore
 from stackwright.config.runfile import RunFile
 from stackwright.storage.backends import BackendCatalog
 from stackwright.storage.sql.writer import WriteQueue
@@ -11,3 +12,18 @@ def completion_store(run: RunFile, backends: BackendCatalog) -> CompletionStore:
     settings = run.storage.stores.inference
     queue = WriteQueue(backends.sql(settings), max_waiting=settings.max_write_queue_size, batches=settings.num_writers)
     return CompletionStore(queue, settings.table_name)
+
+
+def conversation_store(run: RunFile, backends: BackendCatalog) -> ConversationStore:
+    """Return the store of conversations. Its writes wait for the database alone: a response's end is one of them."""
+    settings = run.storage.stores.conversations
+    return ConversationStore(backends.sql(settings), settings.table_name)
+
+
+def sql_stores(run: RunFile, backends: BackendCatalog) -> list[tuple[str, CompletionStore | ConversationStore]]:
+    """Return every store that has a schema, each with the name of its backend."""
+    stores = run.storage.stores
+    return [
+        (stores.inference.backend, completion_store(run, backends)),
+        (stores.conversations.backend, conversation_store(run, backends)),
+    ]

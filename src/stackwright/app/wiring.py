@@ -8,8 +8,8 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from stackwright.app import gauges, probes
-from stackwright.app.stores import completion_store
-from stackwright.areas import chat, completions, embeddings, models, moderations
+from stackwright.app.stores import completion_store, conversation_store
+from stackwright.areas import chat, completions, conversations, embeddings, models, moderations
 from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import ProviderEntry, RunFile
 from stackwright.http import openapi
@@ -24,6 +24,7 @@ from stackwright.storage.backends import BackendCatalog, open_backends
 _APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "inference": (chat.api, embeddings.api, completions.api, moderations.api),
     "models": (models.api,),
+    "conversations": (conversations.api,),
 }
 """Which operations each entry of the run file's `apis` brings."""
 
@@ -55,6 +56,8 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         store = completion_store(run, backends)
         await store.prepare()
         await stack.enter_async_context(gauges.kept(backends, {"inference": lambda: store.waiting}))
+        talks = conversation_store(run, backends)
+        await talks.prepare()
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         requests = Requests()
         lifecycle = Lifecycle(requests)
@@ -62,6 +65,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
             models.Catalog: catalog,
             chat.CompletionStore: store,
             chat.ChatService: service,
+            conversations.Conversations: conversations.Conversations(talks),
             completions.CompletionService: completions.CompletionService(catalog),
             embeddings.EmbeddingService: embeddings.EmbeddingService(catalog),
             moderations.ModerationService: moderations.ModerationService(catalog),
