@@ -39,13 +39,6 @@ class Unauthenticated(InvalidRequest):
     code = "invalid_api_key"
 
 
-class Forbidden(InvalidRequest):
-    """Known credentials that do not allow this."""
-
-    status = 403
-    code = "insufficient_permissions"
-
-
 class NotFound(InvalidRequest):
     """No such object in the caller's scope. Somebody else's object is no object."""
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from stackwright.cli import main
 from stackwright.config.load import loads
-from stackwright.config.storage import Section
+from stackwright.config.section import Section
 from stackwright.providers import describe
 from stackwright.providers.inference.config import Config
 from stackwright.providers.inference.presets import PRESETS

@@ -17,9 +17,9 @@ from stackwright.config.storage import SqliteBackend, Storage
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.ports.inference import ModelCall
 from stackwright.providers.inference.inline_wordllama import PROVIDER, Config, WordLlama, connect
-from stackwright.storage.backends import BackendCatalog
+from stackwright.storage.backends import NamedBackends
 
-NOTHING = BackendCatalog(Storage(backends={"kv": SqliteBackend(type="kv_sqlite", db_path="unused.db")}))
+NOTHING = NamedBackends(Storage(backends={"kv": SqliteBackend(type="kv_sqlite", db_path="unused.db")}))
 
 
 @pytest.fixture
@@ -122,10 +122,9 @@ async def test_another_model_is_not_found(model: WordLlama) -> None:
 
 
 async def test_it_offers_one_embedding_model(model: WordLlama) -> None:
-    await embed(model, input="wait until it is loaded")
     (offer,) = await model.models()
     assert (offer.name, offer.kind) == ("wordllama", "embedding")
-    assert offer.metadata == {"embedding_dimension": 256, "loaded": True}
+    assert offer.metadata == {"embedding_dimension": 256}
 
 
 def test_it_needs_no_network_and_no_home(tmp_path: Any) -> None:

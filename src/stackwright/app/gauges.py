@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from prometheus_client import Gauge
 
-from stackwright.storage.backends import BackendCatalog
+from stackwright.storage.backends import NamedBackends
 
 _UP = Gauge("stackwright_backend_up", "1 while a backend can be used.", ["backend"], multiprocess_mode="livemin")
 _DEPTH = Gauge(
@@ -16,7 +16,7 @@ _EVERY = 1.0
 
 
 @asynccontextmanager
-async def kept(backends: BackendCatalog, depths: Mapping[str, Callable[[], int]]) -> AsyncIterator[None]:
+async def kept(backends: NamedBackends, depths: Mapping[str, Callable[[], int]]) -> AsyncIterator[None]:
     """Keep the gauges for as long as the context lasts. `depths` gives each store's queue."""
     task = asyncio.create_task(_keep(backends, depths))
     try:
@@ -27,7 +27,7 @@ async def kept(backends: BackendCatalog, depths: Mapping[str, Callable[[], int]]
             await task
 
 
-async def _keep(backends: BackendCatalog, depths: Mapping[str, Callable[[], int]]) -> None:
+async def _keep(backends: NamedBackends, depths: Mapping[str, Callable[[], int]]) -> None:
     while True:
         for one in backends.status():
             _UP.labels(one.name).set(one.trouble is None)

@@ -9,7 +9,7 @@ from stackwright.config.references import references_in
 from stackwright.config.runfile import RunFile
 from stackwright.config.storage import SqlReference
 from stackwright.errors import StackwrightError
-from stackwright.storage.backends import BackendCatalog, open_backends
+from stackwright.storage.backends import NamedBackends, open_backends
 from stackwright.storage.sql.migrate import status
 
 _DEADLINE = 3.0
@@ -39,7 +39,7 @@ class SchemaRow(NamedTuple):
 
 async def catalogue(run: RunFile) -> list[BackendRow]:
     """Return the declared backends. Nothing is opened."""
-    return _rows(run, BackendCatalog(run.storage), {})
+    return _rows(run, NamedBackends(run.storage), {})
 
 
 async def look(run: RunFile) -> tuple[list[BackendRow], list[SchemaRow]]:
@@ -60,13 +60,13 @@ async def upgrade(run: RunFile) -> list[SchemaRow]:
 
 
 @asynccontextmanager
-async def _connected(run: RunFile) -> AsyncIterator[BackendCatalog]:
+async def _connected(run: RunFile) -> AsyncIterator[NamedBackends]:
     async with open_backends(run.storage) as backends:
         await backends.ping(_DEADLINE)
         yield backends
 
 
-def _rows(run: RunFile, backends: BackendCatalog, troubles: Mapping[str, str]) -> list[BackendRow]:
+def _rows(run: RunFile, backends: NamedBackends, troubles: Mapping[str, str]) -> list[BackendRow]:
     users = _users(run)
     return [
         BackendRow(one.name, one.type, one.address, users.get(one.name, []), troubles.get(one.name))
@@ -85,7 +85,7 @@ def _users(run: RunFile) -> dict[str, list[str]]:
     return users
 
 
-async def _schemas(run: RunFile, backends: BackendCatalog) -> list[SchemaRow]:
+async def _schemas(run: RunFile, backends: NamedBackends) -> list[SchemaRow]:
     known = {(where, store.name): store.schema_version for where, store in sql_stores(run, backends)}
     rows: list[SchemaRow] = []
     for name, backend in run.storage.backends.items():

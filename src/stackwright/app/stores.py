@@ -3,24 +3,24 @@
 from stackwright.areas.chat import CompletionStore
 from stackwright.areas.conversations import ConversationStore
 from stackwright.config.runfile import RunFile
-from stackwright.storage.backends import BackendCatalog
+from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql.writer import WriteQueue
 
 
-def completion_store(run: RunFile, backends: BackendCatalog) -> CompletionStore:
+def completion_store(run: RunFile, backends: NamedBackends) -> CompletionStore:
     """Return the store of chat completions behind its own queue of writes."""
     settings = run.storage.stores.inference
     queue = WriteQueue(backends.sql(settings), max_waiting=settings.max_write_queue_size, batches=settings.num_writers)
     return CompletionStore(queue, settings.table_name)
 
 
-def conversation_store(run: RunFile, backends: BackendCatalog) -> ConversationStore:
+def conversation_store(run: RunFile, backends: NamedBackends) -> ConversationStore:
     """Return the store of conversations. Its writes wait for the database alone: a response's end is one of them."""
     settings = run.storage.stores.conversations
     return ConversationStore(backends.sql(settings), settings.table_name)
 
 
-def sql_stores(run: RunFile, backends: BackendCatalog) -> list[tuple[str, CompletionStore | ConversationStore]]:
+def sql_stores(run: RunFile, backends: NamedBackends) -> list[tuple[str, CompletionStore | ConversationStore]]:
     """Return every store that has a schema, each with the name of its backend."""
     stores = run.storage.stores
     return [

@@ -9,7 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
+from prometheus_client.multiprocess import mark_process_dead
+
 log = logging.getLogger(__name__)
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that tells prometheus_client where workers leave their figures."""
 
 _POLL = 0.1
 _SHORT_LIFE = 2.0
@@ -20,7 +25,7 @@ class Supervisor:
     """Keeps `count` workers alive until it is told to stop."""
 
     def __init__(self, command: Sequence[str], sock: socket.socket, *, count: int, environ: Mapping[str, str]) -> None:
-        """`command` is what follows `python -m stackwright`; each worker also gets the socket as `--fd`."""
+        """`command` follows `python -m stackwright`; each worker gets the socket as `--fd`, the first `--table` too."""
         sock.set_inheritable(True)
         self._command = [sys.executable, "-m", "stackwright", *command, "--fd", str(sock.fileno())]
         self._fd = sock.fileno()
@@ -29,6 +34,8 @@ class Supervisor:
         self._workers: dict[subprocess.Popen[bytes], float] = {}
         self._early_deaths = 0
         self._stopping = False
+        self._draining = False
+        self._first = ["--table"]
 
     def run(self, *, grace: float) -> int:
         """Run until SIGTERM or SIGINT, then wait for the workers to drain. Returns the exit status."""
@@ -38,25 +45,29 @@ class Supervisor:
             self._reap()
             if self._early_deaths > _MAX_EARLY_DEATHS:
                 log.error("Workers end as soon as they start; giving up.")
-                self._tell(signal.SIGTERM)
-                self._wait(grace)
-                return 1
+                break
             while len(self._workers) < self._count and not self._stopping:
                 self._start()
             time.sleep(_POLL)
+        self._tell(signal.SIGTERM)
+        self._draining = True
         self._wait(grace)
-        return 0
+        return 0 if self._stopping else 1
 
     def _stop(self, sig: int, frame: FrameType | None) -> None:
         self._stopping = True
-        self._tell(signal.SIGTERM)
+        if self._draining:
+            # A worker takes the second signal as the end of its patience.
+            self._tell(signal.SIGTERM)
 
     def _tell(self, sig: int) -> None:
         for worker in self._workers:
             worker.send_signal(sig)
 
     def _start(self) -> None:
-        worker = subprocess.Popen(self._command, pass_fds=[self._fd], env=self._environ)  # noqa: S603 - our own command
+        command = self._command + self._first
+        self._first = []
+        worker = subprocess.Popen(command, pass_fds=[self._fd], env=self._environ)  # noqa: S603 - our own command
         self._workers[worker] = time.monotonic()
 
     def _reap(self) -> None:
@@ -64,6 +75,7 @@ class Supervisor:
             if worker.poll() is None:
                 continue
             del self._workers[worker]
+            mark_process_dead(worker.pid, self._environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
             early = time.monotonic() - started < _SHORT_LIFE
             self._early_deaths = self._early_deaths + 1 if early else 0
             log.warning("Worker %s ended with status %s; starting another.", worker.pid, worker.returncode)

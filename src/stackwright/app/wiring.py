@@ -19,11 +19,10 @@ from stackwright.http.metrics import Requests
 from stackwright.http.operation import Api, Endpoint
 from stackwright.http.router import Router
 from stackwright.providers.registry import TYPES, opened
-from stackwright.storage.backends import BackendCatalog, open_backends
+from stackwright.storage.backends import NamedBackends, open_backends
 
 _APIS: Mapping[ApiName, tuple[Api, ...]] = {
-    "inference": (chat.api, embeddings.api, completions.api, moderations.api),
-    "models": (models.api,),
+    "inference": (chat.api, embeddings.api, completions.api, moderations.api, models.api),
     "conversations": (conversations.api,),
 }
 """Which operations each entry of the run file's `apis` brings."""
@@ -35,7 +34,7 @@ class App:
 
     asgi: ASGIApp
     lifecycle: Lifecycle
-    backends: BackendCatalog
+    backends: NamedBackends
     catalog: models.Catalog
     providers: Mapping[str, models.Served]
     chat: chat.ChatService
@@ -76,7 +75,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         yield App(asgi=asgi, lifecycle=lifecycle, backends=backends, catalog=catalog, providers=providers, chat=service)
 
 
-async def _open_providers(run: RunFile, backends: BackendCatalog, stack: AsyncExitStack) -> dict[str, models.Served]:
+async def _open_providers(run: RunFile, backends: NamedBackends, stack: AsyncExitStack) -> dict[str, models.Served]:
     served: dict[str, models.Served] = {}
     for api, entries in run.providers.items():
         for entry in entries:
@@ -90,11 +89,11 @@ async def _open_providers(run: RunFile, backends: BackendCatalog, stack: AsyncEx
     return served
 
 
-async def _open(entry: ProviderEntry, backends: BackendCatalog, stack: AsyncExitStack) -> Any:
+async def _open(entry: ProviderEntry, backends: NamedBackends, stack: AsyncExitStack) -> Any:
     return await stack.enter_async_context(opened(TYPES[entry.provider_type], entry.config, backends))
 
 
-def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: BackendCatalog) -> models.Catalog:
+def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: NamedBackends) -> models.Catalog:
     declared = [
         models.Registration(
             model_id=one.model_id,
@@ -115,7 +114,12 @@ def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iter
             endpoint = Endpoint(operation, services, max_body_bytes=run.server.max_body_bytes)
             yield operation.method, operation.path, operation.name, endpoint
     yield "GET", "/metrics", "metrics", probes.metrics(workers=workers)
-    yield "GET", "/openapi.json", "openapi", probes.openapi(openapi.document((*apis, probes.api)))
+    yield (
+        "GET",
+        "/openapi.json",
+        "openapi",
+        probes.openapi(openapi.document((*apis, probes.api), keys=run.server.auth.mode == "api_keys")),
+    )
     for path, name, kind in _PAGES:
         yield "GET", path, "docs", probes.page(name, kind)
 

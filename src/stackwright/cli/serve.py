@@ -20,6 +20,7 @@ from stackwright.config.server import exposure
 @click.option("--workers", type=click.IntRange(1), help="Server processes, instead of the run file's.")
 @click.option("--log-requests/--no-log-requests", default=None, help="One line a request; on a terminal by default.")
 @click.option("--fd", type=int, hidden=True, help="The listening socket, from the supervisor.")
+@click.option("--table", is_flag=True, hidden=True, help="Print the start table although the socket is given.")
 def command(
     run_yaml: str | None,
     host: str | None,
@@ -27,6 +28,7 @@ def command(
     workers: int | None,
     log_requests: bool | None,
     fd: int | None,
+    table: bool,
 ) -> None:
     """Serve RUN_YAML; without it $STACKWRIGHT_HOME/run.yaml, else the built-in starter."""
     run, source = load_or_exit(run_yaml)
@@ -35,7 +37,7 @@ def command(
     human = sys.stderr.isatty()
     log_requests = human if log_requests is None else log_requests
     if fd is not None:
-        sys.exit(_work(run, source, socket.socket(fileno=fd), workers, log_requests, table=False))
+        sys.exit(_work(run, source, socket.socket(fileno=fd), workers, log_requests, table=table))
     _refuse_exposure(run, host)
     sock = _listen(host, run.server.port if port is None else port)
     if workers == 1:
@@ -67,15 +69,16 @@ def _work(run: RunFile, source: str, sock: socket.socket, workers: int, log_requ
 
 
 def _supervise(run: RunFile, run_yaml: str | None, sock: socket.socket, workers: int, log_requests: bool) -> int:
-    from stackwright.app.supervisor import Supervisor
+    from stackwright.app.logging import configure
+    from stackwright.app.supervisor import METRICS_FOLDER, Supervisor
+    from stackwright.config.secret import known_secrets
 
+    configure(known_secrets, human=sys.stderr.isatty())
     metrics = tempfile.mkdtemp(prefix="stackwright-metrics-")
     command = ["serve", *([run_yaml] if run_yaml else []), "--workers", str(workers)]
     command.append("--log-requests" if log_requests else "--no-log-requests")
     try:
-        supervisor = Supervisor(
-            command, sock, count=workers, environ={**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics}
-        )
+        supervisor = Supervisor(command, sock, count=workers, environ={**os.environ, METRICS_FOLDER: metrics})
         return supervisor.run(grace=run.server.grace_seconds)
     finally:
         shutil.rmtree(metrics, ignore_errors=True)

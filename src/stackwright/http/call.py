@@ -1,6 +1,6 @@
 """One request as a handler sees it, and the answers that are more than a Struct."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Generic, TypeVar
 
 B = TypeVar("B")
@@ -38,5 +38,5 @@ class Stream:
 
     __slots__ = ("blocks",)
 
-    def __init__(self, blocks: AsyncIterator[bytes]) -> None:
+    def __init__(self, blocks: AsyncGenerator[bytes, None]) -> None:
         self.blocks = blocks

@@ -1,7 +1,5 @@
 """OpenAI's error envelope."""
 
-from typing import Any
-
 import msgspec
 
 from stackwright.errors import StackwrightError
@@ -19,6 +17,6 @@ def event(error: StackwrightError) -> bytes:
     return b"data: " + envelope(error) + b"\n\n"
 
 
-def bug(_: Any = None) -> StackwrightError:
+def bug() -> StackwrightError:
     """What a caller is told when the fault is ours; the log has the rest, under the same request id."""
     return StackwrightError("The server had an error while processing your request.", code="internal_error")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 
@@ -13,7 +13,9 @@ _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 
-class _Error(msgspec.Struct, rename={}):
+class Refusal(msgspec.Struct):
+    """What was wrong, and what would be right."""
+
     message: str
     type: str
     param: str | None
@@ -23,11 +25,11 @@ class _Error(msgspec.Struct, rename={}):
 class Error(msgspec.Struct):
     """What every refusal looks like."""
 
-    error: _Error
+    error: Refusal
 
 
-def document(apis: Iterable[Api]) -> dict[str, Any]:
-    """Return the OpenAPI document for these areas."""
+def document(apis: Iterable[Api], *, keys: bool) -> dict[str, Any]:
+    """Return the OpenAPI document for these areas; `keys` says whether callers need one."""
     operations = [(api.tag, operation) for api in apis for operation in api.operations]
     types = [t for _, operation in operations for t in (operation.body, operation.answer) if t is not None]
     schemas, components = msgspec.json.schema_components([*types, Error], ref_template=_REF)
@@ -45,7 +47,7 @@ def document(apis: Iterable[Api]) -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "responses": {"Error": {"description": "Refused.", "content": _json({"$ref": _REF.format(name="Error")})}},
         },
-        "security": [{}, {"key": []}],
+        "security": [{"key": []}] if keys else [],
     }
 
 
@@ -57,7 +59,10 @@ def _entry(tag: str, operation: Operation, schema_of: dict[int, Any]) -> dict[st
         "summary": summary,
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": {
-            str(operation.status): {"description": "Done.", "content": _answers(operation, schema_of)},
+            str(operation.status): {
+                "description": _first_line(operation.answer),
+                "content": _answers(operation, schema_of),
+            },
             "default": {"$ref": "#/components/responses/Error"},
         },
     }
@@ -70,7 +75,14 @@ def _entry(tag: str, operation: Operation, schema_of: dict[int, Any]) -> dict[st
 
 def _answers(operation: Operation, schema_of: dict[int, Any]) -> dict[str, Any]:
     content = _json(schema_of[id(operation.answer)])
-    return content | {"text/event-stream": {"schema": {"type": "string"}}} if operation.streams else content
+    if not operation.streams:
+        return content
+    events = "Server-sent events, each `data: ` and a JSON chunk; `data: [DONE]` ends a stream that ended well."
+    return content | {"text/event-stream": {"schema": {"type": "string", "description": events}}}
+
+
+def _first_line(type: Any) -> str:
+    return (getattr(type, "__doc__", None) or "Done.").partition("\n")[0]
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -83,12 +95,12 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
-    hints = get_type_hints(operation.query, include_extras=True)
-    return [_query_parameter(name, hint) for name, hint in hints.items()]
+    (_, components) = msgspec.json.schema_components([operation.query], ref_template=_REF)
+    properties: dict[str, Any] = components[operation.query.__name__]["properties"]
+    return [_query_parameter(name, schema) for name, schema in properties.items()]
 
 
-def _query_parameter(name: str, hint: Any) -> dict[str, Any]:
-    schema = msgspec.json.schema(hint)
+def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     parameter = {"name": name, "in": "query", "required": False, "schema": schema}
     return parameter | {"style": "deepObject", "explode": True} if schema.get("type") == "object" else parameter
 

@@ -1,7 +1,7 @@
 """Sending a stream of server-sent events, and stopping when nobody reads it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ from starlette.types import Receive, Send
 
 from stackwright.errors import StackwrightError
 from stackwright.http import errors
+from stackwright.http.watch import gone
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -39,8 +40,7 @@ class _Watch:
         self._tasks = [loop.create_task(self._gone()), loop.create_task(self._stalled())]
 
     async def _gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await gone(self._receive)
         self._fire()
 
     async def _stalled(self) -> None:
@@ -59,11 +59,11 @@ class _Watch:
             task.cancel()
 
 
-async def send_stream(blocks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def send_stream(blocks: AsyncGenerator[bytes, None], receive: Receive, send: Send) -> None:
     """Send `blocks` as they come. Closing `blocks` early is how its source learns that the reader went away."""
     watch = _Watch(receive)
     try:
-        async with aclosing(cast("Any", blocks)) as source:
+        async with aclosing(blocks) as source:
             await _send(source, send, watch)
     except asyncio.CancelledError:
         if not watch.fired:

@@ -39,6 +39,11 @@ async def while_connected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
 
 
 async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any]) -> None:
+    await gone(receive)
+    task.cancel()
+
+
+async def gone(receive: Receive) -> None:
+    """Return when the caller has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    task.cancel()

@@ -4,5 +4,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Metadata = dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]]
-MAX_PAIRS = 16
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]

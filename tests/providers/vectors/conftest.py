@@ -9,7 +9,7 @@ import pytest
 
 from stackwright.config.storage import SqliteBackend, Storage
 from stackwright.providers.provider import Backends
-from stackwright.storage.backends import BackendCatalog
+from stackwright.storage.backends import NamedBackends
 from tests.servers_kv import TcpServer
 
 OpenBackends = Callable[[], AbstractAsyncContextManager[Backends]]
@@ -51,7 +51,7 @@ def open_backends(tmp_path: Path) -> OpenBackends:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Backends]:
-        catalog = BackendCatalog(storage)
+        catalog = NamedBackends(storage)
         await catalog.start()
         try:
             yield catalog

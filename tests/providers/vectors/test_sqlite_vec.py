@@ -11,7 +11,7 @@ import pytest
 from stackwright.config.storage import KVReference, PostgresBackend, SqliteBackend, SqlReference, Storage
 from stackwright.ports.vectors import Chunk, VectorIndexes
 from stackwright.providers.vector_io.inline_sqlite_vec import PROVIDER, Config, WrongBackend, connect
-from stackwright.storage.backends import BackendCatalog
+from stackwright.storage.backends import NamedBackends
 from stackwright.testing.vectors_contract import Reopen, VectorsContract
 from tests.providers.vectors.conftest import OpenBackends
 
@@ -37,7 +37,7 @@ class TestSqliteVec(VectorsContract):
 
 
 async def test_another_kind_of_database_is_refused_with_what_to_name_instead() -> None:
-    catalog = BackendCatalog(
+    catalog = NamedBackends(
         Storage(
             backends={
                 "kv_default": SqliteBackend(type="kv_sqlite", db_path="unused.db"),

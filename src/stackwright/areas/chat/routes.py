@@ -13,12 +13,13 @@ from stackwright.areas.chat.types import (
 )
 from stackwright.http.call import Call, Json, Stream
 from stackwright.http.operation import Api
+from stackwright.wire.answers import ChatCompletion
 from stackwright.wire.chat import ChatRequest
 
 api = Api("Chat")
 
 
-@api.post("/v1/chat/completions", body=ChatRequest, answer=Completion, streams=True)
+@api.post("/v1/chat/completions", body=ChatRequest, answer=ChatCompletion, streams=True)
 async def create_chat_completion(call: Call[ChatRequest], chat: ChatService) -> Json | Stream:
     """Create a chat completion. Kept with `store: true`; streamed with `stream: true`."""
     return await chat.create(call.tenant, call.body, call.raw)
@@ -30,7 +31,7 @@ async def list_chat_completions(call: Call[ListQuery], store: CompletionStore) -
     return await store.page(call.tenant, call.query)
 
 
-@api.get("/v1/chat/completions/{completion_id}", answer=Completion)
+@api.get("/v1/chat/completions/{completion_id}", answer=ChatCompletion)
 async def retrieve_chat_completion(call: Call[None], store: CompletionStore) -> Completion:
     """Retrieve a stored completion."""
     return await store.get(call.tenant, call.path["completion_id"])
@@ -42,7 +43,7 @@ async def list_chat_completion_messages(call: Call[MessagesQuery], store: Comple
     return await store.messages(call.tenant, call.path["completion_id"], call.query)
 
 
-@api.post("/v1/chat/completions/{completion_id}", body=NewMetadata, answer=Completion)
+@api.post("/v1/chat/completions/{completion_id}", body=NewMetadata, answer=ChatCompletion)
 async def update_chat_completion(call: Call[NewMetadata], store: CompletionStore) -> Completion:
     """Replace a stored completion's metadata."""
     return await store.update_metadata(call.tenant, call.path["completion_id"], call.body.metadata or {})

@@ -1,20 +1,21 @@
 """One chat completion: find who serves the model, call, keep what was asked to be kept, answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from stackwright import ids
+from stackwright.areas.chat.fold import Fold
 from stackwright.areas.chat.store import CompletionStore
 from stackwright.areas.models import Catalog, call_of, fields
 from stackwright.errors import StackwrightError
 from stackwright.http.call import Json, Stream
 from stackwright.http.sse import DONE, framed
 from stackwright.ports.inference import Chunk, ModelCall, TextPort
-from stackwright.wire.chat import ChatRequest, Fold
+from stackwright.wire.chat import ChatRequest
 
 
 class ChatService:
@@ -43,7 +44,7 @@ class ChatService:
         self._store.admit()
         return _Record(self._store, tenant, request.model, request.metadata or {}, bytes(messages))
 
-    async def _stream(self, port: TextPort, call: ModelCall, record: "_Record | None") -> AsyncIterator[bytes]:
+    async def _stream(self, port: TextPort, call: ModelCall, record: "_Record | None") -> AsyncGenerator[bytes, None]:
         if record is None:
             async with port.stream(call) as batches:
                 async for batch in batches:

@@ -4,31 +4,19 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from stackwright.kit.page import Order
+from stackwright.kit.page import Order, Page
 from stackwright.wire.metadata import Metadata
 
 Completion = dict[str, Any]
 """A `chat.completion` as the model's vendor made it, under our id, with its metadata."""
 
 
-class CompletionList(Struct, kw_only=True):
+class CompletionList(Page[Completion]):
     """One page of stored completions."""
 
-    object: Literal["list"] = "list"
-    data: list[Completion]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
-
-class MessageList(Struct, kw_only=True):
+class MessageList(Page[dict[str, Any]]):
     """One page of the messages that a stored completion answers."""
-
-    object: Literal["list"] = "list"
-    data: list[dict[str, Any]]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 class CompletionDeleted(Struct, kw_only=True):

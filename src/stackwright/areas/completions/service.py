@@ -1,6 +1,6 @@
 """One text completion: find who serves the model, call, answer. Nothing is kept: OpenAI keeps none either."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from stackwright.areas.completions.types import CompletionRequest
 from stackwright.areas.models import Catalog, call_of
@@ -25,7 +25,7 @@ class CompletionService:
         return Json(await port.complete(call))
 
 
-async def _stream(port: TextPort, call: ModelCall) -> AsyncIterator[bytes]:
+async def _stream(port: TextPort, call: ModelCall) -> AsyncGenerator[bytes, None]:
     async with port.stream(call) as batches:
         async for batch in batches:
             yield framed([chunk.data for chunk in batch])

@@ -1,8 +1,8 @@
 """The objects of the Models API."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stackwright.errors import InvalidRequest
 from stackwright.ports.inference import ModelKind
@@ -48,7 +48,7 @@ class ModelDeleted(Struct, kw_only=True):
 class Registration(Struct, kw_only=True):
     """A name given to a provider's model, by the run file or by a caller (Llama Stack's body)."""
 
-    model_id: str
+    model_id: Annotated[str, Meta(min_length=1, max_length=256)]
     provider_id: str | None = None
     provider_model_id: str | None = None
     model_type: ModelKind = "llm"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, field_validator
 
 from stackwright.config.secret import Secret
-from stackwright.config.storage import Section
+from stackwright.config.section import Section
 
 PortName = Literal["completions", "embeddings", "moderations"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from stackwright.config.storage import Section
+from stackwright.config.section import Section
 from stackwright.errors import NotFound, StackwrightError
 from stackwright.ports.inference import Chunk, ModelCall, Offer
 from stackwright.providers.inference.llama_answer import Piece, Telling
@@ -96,15 +96,16 @@ class LlamaCpp:
     def __init__(self, name: str, weights: Path, engine: Engine, config: Config) -> None:
         self.chat = Text("chat", name, engine, config)
         self.completions = Text("text", name, engine, config)
-        self._offer = Offer(name=name, owned_by="llama.cpp", created=int(weights.stat().st_mtime))
-        self._engine = engine
-        self._context_length = config.context_length
+        self._offer = Offer(
+            name=name,
+            owned_by="llama.cpp",
+            created=int(weights.stat().st_mtime),
+            metadata={"context_length": config.context_length},
+        )
 
     async def models(self) -> Sequence[Offer]:
-        """Return the one model; its metadata say whether it is `loaded` yet."""
-        metadata = {"context_length": self._context_length, "loaded": self._engine.loaded}
-        offer = self._offer
-        return [Offer(name=offer.name, owned_by=offer.owned_by, created=offer.created, metadata=metadata)]
+        """Return the one model."""
+        return [self._offer]
 
 
 @asynccontextmanager

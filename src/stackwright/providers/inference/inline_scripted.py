@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from stackwright.config.storage import Section
+from stackwright.config.section import Section
 from stackwright.errors import InvalidRequest, NotFound, RateLimited, StackwrightError, UpstreamError
 from stackwright.ids import mint
 from stackwright.ports.inference import Chunk, ChunkStream, ModelCall, ModelKind, Offer, Usage

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field
 
-from stackwright.config.storage import Section
+from stackwright.config.section import Section
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.ports.inference import ModelCall, Offer
 from stackwright.providers.provider import Backends, Provider
@@ -49,13 +49,12 @@ class WordLlama:
 
     async def models(self) -> Sequence[Offer]:
         """Return the one model."""
-        loaded = self._embed.done()
         return [
             Offer(
                 name=NAME,
                 kind="embedding",
                 owned_by="wordllama",
-                metadata={"embedding_dimension": self._dimensions, "loaded": loaded},
+                metadata={"embedding_dimension": self._dimensions},
             )
         ]
 

@@ -15,7 +15,8 @@ import apsw
 import msgspec
 from pydantic import Field
 
-from stackwright.config.storage import KVReference, Section, SqlReference
+from stackwright.config.section import Section
+from stackwright.config.storage import KVReference, SqlReference
 from stackwright.errors import StackwrightError
 from stackwright.ports.vectors import Chunk, Comparison, Compound, Filter, Match, Scalar
 from stackwright.providers.provider import Backends, Provider

@@ -9,7 +9,8 @@ import msgspec
 from pydantic import Field, PositiveFloat, field_validator
 
 from stackwright.config.secret import Secret
-from stackwright.config.storage import KVReference, Section
+from stackwright.config.section import Section
+from stackwright.config.storage import KVReference
 from stackwright.errors import NotFound
 from stackwright.ports.vectors import Chunk, Comparison, Compound, Filter, Match, Scalar
 from stackwright.providers.provider import Backends, Provider

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackwright.wire.chat import Fold
+from stackwright.areas.chat.fold import Fold
 
 CALLS = st.lists(st.tuples(st.text(min_size=1, max_size=8), st.text(max_size=30)), max_size=3)
 
@@ -87,3 +87,9 @@ def test_usage_and_fingerprints_are_kept() -> None:
     first = json.dumps({"created": 7, "model": "m", "choices": [], "system_fingerprint": "fp", "usage": None}).encode()
     whole = _folded([first, last], [1])
     assert (whole["usage"], whole["system_fingerprint"]) == (usage, "fp")
+
+
+def test_reasoning_that_is_no_text_is_left_out() -> None:
+    whole = _folded([_chunk(0, {"content": "x", "reasoning": {"odd": 1}, "reasoning_content": "why"}, "stop")], [1])
+    assert whole["choices"][0]["message"]["reasoning_content"] == "why"
+    assert "reasoning" not in whole["choices"][0]["message"]
