@@ -9,7 +9,8 @@ from stackwright.config.complaint import RunFileError
 from stackwright.config.load import loads
 from stackwright.config.runfile import RunFile
 from stackwright.config.secret import Secret
-from stackwright.config.storage import KVReference, Section, SqlReference
+from stackwright.config.section import Section
+from stackwright.config.storage import KVReference, SqlReference
 
 
 class Limits(Section):

@@ -195,7 +195,7 @@ def secret_in_validator(key: str, url: str = "") -> str:
 
     from stackwright.config.load import loads
     from stackwright.config.secret import Secret
-    from stackwright.config.storage import Section
+    from stackwright.config.section import Section
     from tests.config.files import FakeType
 
     class Talkative(Section):

@@ -11,7 +11,7 @@ import pytest
 
 from stackwright.config.storage import KVReference, SqlReference, Storage
 from stackwright.errors import StackwrightError, Unavailable
-from stackwright.storage.backends import BackendCatalog, BackendStatus, open_backends
+from stackwright.storage.backends import BackendStatus, NamedBackends, open_backends
 from stackwright.storage.sql import Do
 from tests.servers import PostgresServer, free_port
 from tests.servers_kv import MongoServer, ValkeyServer
@@ -275,5 +275,5 @@ def test_drivers_are_not_imported_until_their_backend_is_named() -> None:
 def test_the_catalog_is_what_providers_ask_for(tmp_path: Path) -> None:
     from stackwright.providers.provider import Backends
 
-    catalog: Backends = BackendCatalog(storage(kv=sqlite("kv_sqlite", tmp_path / "kv.db")))
+    catalog: Backends = NamedBackends(storage(kv=sqlite("kv_sqlite", tmp_path / "kv.db")))
     assert catalog.kv(place("kv")) is not None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stackwright.config.secret import Secret
-from stackwright.config.section import Section as Section
+from stackwright.config.section import Section
 
 Family = Literal["kv", "sql"]
 

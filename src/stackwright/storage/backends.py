@@ -46,7 +46,7 @@ class Namespaces(Protocol):
         ...
 
 
-class BackendCatalog:
+class NamedBackends:
     """The named backends: a `providers.provider.Backends`, and how each of them is."""
 
     def __init__(self, storage: Storage) -> None:
@@ -111,9 +111,9 @@ class BackendCatalog:
 
 
 @asynccontextmanager
-async def open_backends(storage: Storage) -> AsyncIterator[BackendCatalog]:
+async def open_backends(storage: Storage) -> AsyncIterator[NamedBackends]:
     """Open what the run file declares. It succeeds while databases are away; `troubles` says which and why."""
-    catalog = BackendCatalog(storage)
+    catalog = NamedBackends(storage)
     try:
         await catalog.start()
         yield catalog
