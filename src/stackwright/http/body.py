@@ -90,7 +90,7 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The request body is larger than {limit} bytes, the limit set by server.max_body_bytes.")
 
 
-def query(scope: Scope, type: type[Any]) -> Any:
+def query(scope: Scope, type: Any) -> Any:
     """Decode the query string. `name[key]=value` fills a mapping, `name[]=value` and repeated names a list; where the
     type has no list, the last of repeated names counts."""
     fields: dict[str, Any] = {}
