@@ -1,6 +1,7 @@
 """Tables and refusals on the terminal."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def run_or_exit(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` and return its result. A failure is printed, without a traceback, and exits with status 1."""
+    # The command's own output tells of a database that is away; the log would say it a second time.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         return asyncio.run(work)
     except StackwrightError as error:

@@ -1,0 +1,130 @@
+"""`stackwright check`: the storage catalogue, or all that is wrong with the file."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import rows, run
+from tests.servers import PostgresServer, free_port
+
+RUN_FILE = """\
+version: 2
+providers:
+  inference: [{{provider_id: demo, provider_type: inline::scripted, config: {{}}}}]
+  vector_io:
+    - provider_id: chroma
+      provider_type: remote::chromadb
+      config: {{url: "http://127.0.0.1:1", persistence: {{backend: kv_default, namespace: chroma}}}}
+storage:
+  backends:
+    kv_default: {{type: kv_sqlite, db_path: ~/kv.db}}
+    sql_default: {{type: sql_postgres, connection_string: "{url}"}}
+"""
+STORES = "inference, conversations, responses, prompts"
+
+WRONG = """\
+version: 2
+providers:
+  vector_io:
+    - provider_id: chroma
+      provider_type: remote::chromadb
+      config: {url: "http://127.0.0.1:1", persistence: {backend: kv_defualt, namespace: chroma}}
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: ~/kv.db}
+    sql_default: {type: sql_postgres, password: "${env.NOT_SET}", prot: 1}
+"""
+
+OLD = """\
+version: 2
+inference_store: {type: postgres, host: db.internal, user: bar, password: old-literal-secret}
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: kv.db}
+    sql_default: {type: sql_sqlite, db_path: sql.db}
+"""
+
+
+def _address(server: PostgresServer, port: int, db: str) -> str:
+    return f"{server.user}@{server.host}:{port}/{db}"
+
+
+def test_the_catalogue_says_who_uses_which_backend_and_opens_none(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_db: str
+) -> None:
+    (tmp_path / "run.yaml").write_text(RUN_FILE.format(url=postgres_server.url(postgres_db)))
+    done = run(tmp_path, "check", "run.yaml")
+    assert rows(done) == [
+        ["BACKEND", "TYPE", "ADDRESS", "USED BY"],
+        ["kv_default", "kv_sqlite", str(tmp_path / "kv.db"), "metadata, chroma"],
+        ["sql_default", "sql_postgres", _address(postgres_server, postgres_server.port, postgres_db), STORES],
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"run.yaml"}
+
+
+def test_connecting_says_which_backends_answer_and_makes_no_table(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_db: str
+) -> None:
+    (tmp_path / "run.yaml").write_text(RUN_FILE.format(url=postgres_server.url(postgres_db)))
+    done = run(tmp_path, "check", "run.yaml", "--connect")
+    head, kv, sql = rows(done)
+    assert head == ["BACKEND", "TYPE", "ADDRESS", "USED BY", "ANSWERS", "SCHEMA"]
+    assert (kv[0], kv[4], kv[5]) == ("kv_default", "yes", "-")
+    assert (sql[0], sql[4]) == ("sql_default", "yes")
+    assert "inference_store 0" in sql[5]
+    assert done.returncode == 0
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert postgres_server.sql(tables, postgres_db) == "0"
+
+
+@pytest.mark.parametrize(
+    ("port", "password", "reason"),
+    [(None, "wrong", "refuses our credentials"), (free_port(), None, "cannot connect")],
+    ids=["wrong password", "nobody there"],
+)
+def test_connecting_says_why_a_backend_does_not_answer_and_ends_with_1(
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    postgres_db: str,
+    port: int | None,
+    password: str | None,
+    reason: str,
+) -> None:
+    url = postgres_server.url(postgres_db, password=password)
+    url = url if port is None else url.replace(f":{postgres_server.port}/", f":{port}/")
+    (tmp_path / "run.yaml").write_text(RUN_FILE.format(url=url))
+    done = run(tmp_path, "check", "run.yaml", "--connect")
+    _, kv, sql = rows(done)
+    assert (done.returncode, kv[4]) == (1, "yes")
+    assert reason in sql[4]
+    assert postgres_server.password not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["check", "--connect"], ["show"], ["db", "status"], ["serve"]])
+def test_all_complaints_come_at_once_with_their_places(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "run.yaml").write_text(WRONG)
+    done = run(tmp_path, *command, "run.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    heads = [line for line in done.stderr.splitlines() if not line.startswith(" ")]
+    assert heads == [
+        "run.yaml:6:66  providers.vector_io[0].config.persistence.backend",
+        "run.yaml:10:49  storage.backends.sql_default.password",
+        "run.yaml:10:67  storage.backends.sql_default.prot",
+    ]
+    for hint in ("Did you mean 'kv_default'?", "NOT_SET", "Did you mean 'port'?"):
+        assert hint in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"run.yaml"}
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_the_old_layout_is_refused_with_its_new_form(tmp_path: Path, command: str) -> None:
+    (tmp_path / "run.yaml").write_text(OLD)
+    done = run(tmp_path, command, "run.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("run.yaml:2:1  inference_store\n    This is the old layout")
+    assert "sql_default: {type: sql_postgres, host: db.internal, user: bar, password: " in done.stderr
+    assert "storage: {stores: {inference: {backend: sql_default, table_name: inference_store}}}" in done.stderr
+    assert "old-literal-secret" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"run.yaml"}

@@ -1,0 +1,76 @@
+"""`stackwright db`: schemas shown, upgraded, and refused when they are newer than we know."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Done, rows, run
+from tests.servers import PostgresServer
+
+RUN_FILE = """\
+version: 2
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: ~/kv.db}
+    sql_default: %s
+"""
+NEWER = "INSERT INTO stackwright_schema (store, version, applied_at) VALUES ('inference_store', 9, 0)"
+
+Execute = Callable[[str], object]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def execute(request: pytest.FixtureRequest, tmp_path: Path) -> Execute:
+    """Write a run file on a new database, and return how to execute SQL there."""
+    if request.param == "sqlite":
+        (tmp_path / "run.yaml").write_text(RUN_FILE % "{type: sql_sqlite, db_path: ~/sql.db}")
+
+        def on_sqlite(sql: str) -> None:
+            with closing(sqlite3.connect(tmp_path / "sql.db")) as connection, connection:
+                connection.execute(sql)
+
+        return on_sqlite
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    db: str = request.getfixturevalue("postgres_db")
+    (tmp_path / "run.yaml").write_text(RUN_FILE % f'{{type: sql_postgres, connection_string: "{server.url(db)}"}}')
+    return lambda sql: server.sql(sql, db)
+
+
+def _states(done: Done) -> dict[str, str]:
+    head, *found = rows(done)
+    assert head == ["BACKEND", "STORE", "VERSION", "STATE"]
+    return {row[1]: row[3] for row in found}
+
+
+def test_a_schema_is_made_upgraded_and_refused_when_newer(tmp_path: Path, execute: Execute) -> None:
+    before = _states(run(tmp_path, "db", "status", "run.yaml"))
+    assert set(before.values()) == {"to be made"}
+    upgraded = _states(run(tmp_path, "db", "upgrade", "run.yaml"))
+    assert upgraded == dict.fromkeys(before, "current")
+    assert _states(run(tmp_path, "db", "status", "run.yaml")) == upgraded
+    execute("DELETE FROM stackwright_schema WHERE store = 'inference_store' AND version = 2")
+    assert _states(run(tmp_path, "db", "status", "run.yaml"))["inference_store"] == "to be upgraded to 2"
+    execute(NEWER)
+    status = run(tmp_path, "db", "status", "run.yaml")
+    assert _states(status)["inference_store"] == "newer than this Stackwright, which knows 2"
+    for command in (["db", "upgrade"], ["serve", "--port", "0"]):
+        refused = run(tmp_path, *command, "run.yaml")
+        assert refused.returncode == 1
+        for word in ("sql_default", "inference_store", "9", "2"):
+            assert word in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_what_cannot_be_upgraded_now_is_told(tmp_path: Path) -> None:
+    away = '{type: sql_postgres, connection_string: "postgresql://a:planted-secret@127.0.0.1:1/b"}'
+    (tmp_path / "run.yaml").write_text(RUN_FILE % away)
+    status, upgrade = (run(tmp_path, "db", command, "run.yaml") for command in ("status", "upgrade"))
+    assert "sql_default: Backend 'sql_default': cannot connect to a@127.0.0.1:1/b" in status.stderr
+    assert "Backend 'sql_default': cannot connect to a@127.0.0.1:1/b" in upgrade.stderr
+    for done in (status, upgrade):
+        assert done.stderr.count("cannot connect") == 1
+        assert "planted-secret" not in done.stderr + done.stdout
+    assert upgrade.returncode == 1
