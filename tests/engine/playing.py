@@ -100,8 +100,39 @@ signals: st.SearchStrategy[Signal | Resolve] = st.one_of(
     st.just(Cancelled()),
     st.just(Start()),
 )
+FITTING = (("weather", 0), ("crm__find", 0), ("note", 1), ("exec", 2), ("shell", 3), ("apply_patch", 4))
+SERVED = (("docs__read", 0), ("docs__read", 0), ("docs__burn", 0), ("late", 0))
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Signal | Resolve]:
+    """Return a whole answer of a model that makes sense, and tools that come back after it."""
+    said: list[Signal | Resolve] = list(
+        draw(st.lists(st.builds(Thought, texts) | st.builds(Text, texts) | st.builds(Refused, texts), max_size=5))
+    )
+    offered = SERVED if draw(st.booleans()) else FITTING
+    for place, (name, form) in enumerate(draw(st.lists(st.sampled_from(offered), max_size=3))):
+        arguments = ARGUMENTS[form]
+        cut = draw(st.integers(0, len(arguments)))
+        said.append(Called(place, f"call_{place}", name, arguments[:cut]))
+        said.append(Called(place, arguments=arguments[cut:]))
+    said.append(Spent(draw(st.integers(0, 9)), draw(st.integers(0, 9))))
+    said.append(Finished(draw(st.sampled_from(["stop", "stop", "tool_calls", "tool_calls", "length"]))))
+    said.append(ModelEnded(7))
+    return said + [Resolve(pick, fails=draw(st.booleans())) for pick in range(4)]
+
+
+def _sensible(prelude: list[Any], rounds: list[list[Any]]) -> list[Any]:
+    return [*prelude, *(one for said in rounds for one in said)]
+
+
 unharmed = signals.filter(lambda one: not isinstance(one, Broken | Cancelled))
-scripts = st.lists(unharmed, max_size=30) | st.lists(signals, max_size=30)
+sensible = st.builds(
+    _sensible,
+    st.lists(st.builds(Resolve, st.integers(0, 3), fails=st.booleans()), min_size=4, max_size=4),
+    st.lists(answers(), min_size=1, max_size=4),
+)
+scripts = sensible | sensible | st.lists(unharmed, max_size=30) | st.lists(signals, max_size=30)
 
 
 def response(**settings: Any) -> Response:
