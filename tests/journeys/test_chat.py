@@ -147,7 +147,7 @@ def test_a_stream_that_breaks_off_is_an_error_and_never_a_success(client: OpenAI
     assert kept["choices"][0]["message"]["content"]
 
 
-def test_every_parameter_reaches_the_client_raw(client: OpenAI) -> None:
+def test_an_answer_has_a_request_id(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="echo", messages=HELLO)
     assert raw.headers["x-request-id"].startswith("req_")
     assert raw.parse().object == "chat.completion"

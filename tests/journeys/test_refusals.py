@@ -35,6 +35,13 @@ REFUSED: list[tuple[str, bytes | dict[str, Any], int, str | None, str]] = [
     ("hot", {"model": "echo", "messages": [USER], "temperature": 3}, 400, "temperature", "float_above_max_value"),
     ("text for a flag", {"model": "echo", "messages": [USER], "stream": "yes"}, 400, "stream", "invalid_type"),
     ("odd metadata", {"model": "echo", "messages": [USER], "metadata": {"a": 1}}, 400, "metadata", "invalid_type"),
+    (
+        "too much metadata",
+        {"model": "echo", "messages": [USER], "metadata": {str(n): "" for n in range(17)}},
+        400,
+        "metadata",
+        "object_above_max_length",
+    ),
     ("unknown model", {"model": "nobody", "messages": [USER]}, 404, "model", "model_not_found"),
     ("vendor down", {"model": "down", "messages": [USER]}, 502, None, "upstream_error"),
 ]
@@ -80,6 +87,7 @@ def test_bytes_that_are_not_http_are_told_so_in_the_envelope(server: RunningServ
         raw.sendall(b"EHLO mail\r\n\r\n")
         head, _, body = b"".join(iter(lambda: raw.recv(4096), b"")).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: req_" in head
     assert json.loads(body)["error"]["code"] == "invalid_http"
 
 

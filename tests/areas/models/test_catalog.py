@@ -1,0 +1,113 @@
+"""The catalog: whose names lead where."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import pytest
+
+from stackwright.areas.models import Catalog, Registration, Registry, Served
+from stackwright.areas.models.index import Index
+from stackwright.areas.models.types import Model, UnknownModel
+from stackwright.errors import InvalidRequest
+from stackwright.ports.inference import BodyPort, Offer, TextPort
+from stackwright.storage.kv.memory import MemoryDatabase
+
+
+class Provider:
+    """A provider that offers what it is told to, and serves nothing."""
+
+    chat: TextPort | None = None
+    completions: TextPort | None = None
+    embeddings: BodyPort | None = None
+    moderations: BodyPort | None = None
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    async def models(self) -> Sequence[Offer]:
+        return [Offer(name=name) for name in self._names]
+
+
+def _served(**providers: Provider) -> dict[str, Served]:
+    return {name: Served(name, provider, closed=True) for name, provider in providers.items()}
+
+
+def _index(providers: Mapping[str, Served], *models: tuple[str, str, str]) -> Index:
+    return Index(
+        providers,
+        [
+            Model(id=model, created=0, owned_by="", model_type="llm", provider_id=provider, provider_model_id=name)
+            for model, provider, name in models
+        ],
+    )
+
+
+def test_a_bare_name_that_two_providers_have_must_be_said_whole() -> None:
+    index = _index(_served(a=Provider(), b=Provider()), ("a/m", "a", "m"), ("b/m", "b", "m"))
+    with pytest.raises(InvalidRequest, match=r"say which: a/m, b/m\."):
+        index.find("m")
+    target = index.find("b/m")
+    assert target is not None
+    assert (target.provider_id, target.name) == ("b", "m")
+
+
+def test_a_registered_name_outranks_a_bare_one() -> None:
+    index = _index(_served(a=Provider(), b=Provider()), ("a/m", "a", "m"), ("b/m", "b", "m"), ("m", "b", "other"))
+    target = index.find("m")
+    assert target is not None
+    assert (target.provider_id, target.name) == ("b", "other")
+
+
+def test_only_a_vendor_that_may_know_more_is_asked_for_a_name_nobody_listed() -> None:
+    providers = {"open": Served("open", Provider(), closed=False), "shut": Served("shut", Provider(), closed=True)}
+    index = _index(providers)
+    target = index.find("open/new/model")
+    assert target is not None
+    assert target.name == "new/model"
+    assert index.find("shut/new") is None
+
+
+@pytest.mark.parametrize("other", ["default/x", "defaul", "default\0"])
+async def test_tenants_never_see_each_others_names(other: str) -> None:
+    catalog = Catalog(_served(demo=Provider("poet")), [], Registry(MemoryDatabase().namespace("registry")))
+    await catalog.register(other, Registration(model_id="x/secret", provider_id="demo", provider_model_id="poet"))
+    assert catalog.get(other, "x/secret").provider_model_id == "poet"
+    for name in ("secret", "x/secret"):
+        with pytest.raises(UnknownModel):
+            catalog.resolve("default", name)
+
+
+async def test_a_registration_nobody_can_read_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    kv = MemoryDatabase().namespace("registry")
+    await kv.set("models/of/broken", b"{")
+    catalog = Catalog(_served(demo=Provider("poet")), [], Registry(kv))
+    await catalog.register("default", Registration(model_id="mine", provider_model_id="poet"))
+    assert catalog.resolve("default", "mine").name == "poet"
+    assert "models/of/broken" in caplog.text
+
+
+async def test_what_the_run_file_no_longer_registers_is_gone_after_a_restart() -> None:
+    registry = Registry(MemoryDatabase().namespace("registry"))
+    for names in (("one", "two"), ("two",)):
+        declared = [Registration(model_id=name, provider_id="demo") for name in names]
+        catalog = Catalog(_served(demo=Provider()), declared, registry)
+        async with catalog.kept_fresh():
+            await catalog.settled(1)
+            kept = {one.model_id for one in (await _eventually(registry, len(names)))}
+        assert kept == set(names)
+
+
+async def _eventually(registry: Registry, count: int) -> list[Registration]:
+    found: list[Registration] = []
+    for _ in range(500):
+        found = (await registry.everything()).get("*", [])
+        if len(found) == count:
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"there are {len(found)} registrations, not {count}")
+
+
+def test_a_registration_needs_a_name() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"model_id": ""}, Registration)
