@@ -5,11 +5,10 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TypeVar
 
 from stackwright.config.storage import PostgresBackend
-from stackwright.errors import StackwrightError, Unavailable
+from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.migrate import migration_script
 from stackwright.storage.sql.postgres_connect import Connector
@@ -51,7 +50,7 @@ class PostgresDatabase:
             timeout=settings.pool_timeout,
             recycle=settings.pool_recycle,
         )
-        self._pending: list[tuple[str, Sequence[Migration]]] = []
+        self._pending: dict[str, Sequence[Migration]] = {}
         self._preparing = asyncio.Lock()
         self._lanes: list[PostgresLane] = []
 
@@ -112,15 +111,10 @@ class PostgresDatabase:
     async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
         """Bring a store's schema up to date; see `SqlBackend`. When the server is away this returns all the same, and
         the first use that finds the server does it."""
-        step = (store, migrations)
-        self._pending.append(step)
         try:
-            await self._prepare()
+            await self._bring_up_to_date(store, migrations)
         except Unavailable:
-            return
-        except StackwrightError:
-            self._pending.remove(step)
-            raise
+            self._pending[store] = migrations
 
     def lane(self, batches: int) -> PostgresLane:
         """Return a queue in front of this database that runs at most `batches` batches at once."""
@@ -136,10 +130,13 @@ class PostgresDatabase:
 
     async def _prepare(self) -> None:
         async with self._preparing:
-            while self._pending:
-                script = partial(self._migration, *self._pending[0])
-                await self._retrying(lambda session: session.transact(script()))  # noqa: B023 - used before it changes
-                self._pending.pop(0)
+            # What fails stays: nobody may use a schema that is not the one they know.
+            for store, migrations in list(self._pending.items()):
+                await self._bring_up_to_date(store, migrations)
+                self._pending.pop(store)
+
+    async def _bring_up_to_date(self, store: str, migrations: Sequence[Migration]) -> None:
+        await self._retrying(lambda session: session.transact(self._migration(store, migrations)))
 
     def _migration(self, store: str, migrations: Sequence[Migration]) -> Script[None]:
         yield _MIGRATION_LOCK

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from stackwright.errors import Unavailable
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.job import Lane, Work
 from stackwright.storage.sql.migrate import migration_script
@@ -49,7 +49,8 @@ class SqliteDatabase:
         self._pool_timeout = pool_timeout
         self._reader: apsw.Connection | None = None
         self._writer: SqliteWriter | None = None
-        self._pending: list[tuple[str, Sequence[Migration]]] = []
+        self._pending: dict[str, Sequence[Migration]] = {}
+        self._unready: StackwrightError | None = None
 
     @property
     def address(self) -> str:
@@ -67,17 +68,19 @@ class SqliteDatabase:
         return self._writer.commits if self._writer else 0
 
     async def open(self) -> None:
-        """Make or open the file. `Unavailable` when that cannot be done."""
-        writer = SqliteWriter(self.name, self._connect_writer)
-        await writer.open()
-        self._writer = writer
-        while self._pending:
-            await self.migrate(*self._pending.pop(0))
+        """Make or open the file and bring the schemas up to date that wait for it; called again, go on from where that
+        failed. `Unavailable` when it cannot be done now, `SchemaTooNew` when it never can."""
         try:
-            self._reader = self._connect()
-            self._reader.pragma("query_only", True)
-        except FOREIGN as error:
-            raise translate(error, self.name) from error
+            await self._open_writer()
+            while self._pending:
+                store, migrations = next(iter(self._pending.items()))
+                await self._bring_up_to_date(store, migrations)
+                self._pending.pop(store)
+            self._reader = self._reader or self._connect_reader()
+        except StackwrightError as error:
+            self._unready = error
+            raise
+        self._unready = None
 
     async def close(self) -> None:
         """Write what is waiting and close the file."""
@@ -88,7 +91,9 @@ class SqliteDatabase:
             await self._writer.close()
 
     async def ping(self) -> None:
-        """Return if the database answers; `Unavailable` says why not."""
+        """Return if the database answers and its schemas are in place; `Unavailable` says why not."""
+        if self._pending:
+            await self.open()
         await self.fetch("SELECT 1 FROM sqlite_master LIMIT 1")
 
     def render(self, sql: str) -> str:
@@ -119,12 +124,13 @@ class SqliteDatabase:
         return result
 
     async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
-        """Bring a store's schema up to date; the write lock of the batch keeps other processes out. A file that cannot
-        be opened yet is brought up to date when it can."""
-        if self._writer is None:
-            self._pending.append((store, migrations))
-            return
-        await self.submit(lambda: migration_script(self, store, migrations), self.patience)
+        """Bring a store's schema up to date; the write lock of the batch keeps other processes out. When the file is
+        away or locked this returns all the same: until `open` or `ping` has done it, every use is refused."""
+        try:
+            await self._bring_up_to_date(store, migrations)
+        except Unavailable as error:
+            self._pending[store] = migrations
+            self._unready = error
 
     def lane(self, batches: int = 1) -> Lane:
         """Return where queued writes are performed: always the one writer, for SQLite has no other."""
@@ -132,14 +138,33 @@ class SqliteDatabase:
 
     def submit(self, work: Work, patience: float) -> "asyncio.Future[Any]":
         """Queue one piece of work for the writer; see `Lane`."""
+        self._check_ready()
+        return self._queue(work, patience)
+
+    def _queue(self, work: Work, patience: float) -> "asyncio.Future[Any]":
         if self._writer is None:
-            raise Unavailable(f"Backend {self.name!r} is not open.")
+            raise Unavailable(f"Backend {self.name!r} is out of service: it is not open.")
         return self._writer.submit(work, patience)
 
+    async def _bring_up_to_date(self, store: str, migrations: Sequence[Migration]) -> None:
+        await self._queue(lambda: migration_script(self, store, migrations), self.patience)
+
+    def _check_ready(self) -> None:
+        if self._unready is not None:
+            raise self._unready.with_traceback(None)
+
     def _open_reader(self) -> apsw.Connection:
+        self._check_ready()
         if self._reader is None or self.broken is not None:
             raise Unavailable(f"Backend {self.name!r} is out of service: {self.broken or 'it is not open'}.")
         return self._reader
+
+    async def _open_writer(self) -> None:
+        if self._writer is not None:
+            return
+        writer = SqliteWriter(self.name, self._connect_writer)
+        await writer.open()
+        self._writer = writer
 
     async def _fetch_when_free(self, sql: str, args: Sequence[Value]) -> list[Row]:
         """Try again until another process lets go, without holding up the event loop meanwhile."""
@@ -178,6 +203,14 @@ class SqliteDatabase:
                     raise
             else:
                 return
+
+    def _connect_reader(self) -> apsw.Connection:
+        try:
+            connection = self._connect()
+            connection.pragma("query_only", True)
+        except FOREIGN as error:
+            raise translate(error, self.name) from error
+        return connection
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), statementcachesize=_STATEMENTS_CACHED)
