@@ -25,7 +25,8 @@ class ItemRows:
         self._backend = backend
         self._table = table = quoted(f"{table_name}_items")
         self._unique = quoted(f"{table_name}_items_id")
-        here = "tenant = $1 AND conversation_id = $2"
+        # The parent's number is a key of eight bytes, and its look-up keeps tenants apart.
+        here = f"conversation = (SELECT seq FROM {quoted(table_name)} WHERE tenant = $1 AND id = $2)"
         self._inserts: dict[int, str] = {}
         self._pages = {
             (order, after): backend.render(self._page_sql(here, order, after))
@@ -35,30 +36,31 @@ class ItemRows:
         self._one = backend.render(f"SELECT id, body FROM {table} WHERE {here} AND id = $3")
         self._all = backend.render(f"SELECT body FROM {table} WHERE {here} ORDER BY position")
         self._delete = backend.render(f"DELETE FROM {table} WHERE {here} AND id = $3 RETURNING id")
-        self._delete_all = backend.render(f"DELETE FROM {table} WHERE {here}")
+        self._delete_all = backend.render(f"DELETE FROM {table} WHERE conversation = $1")
 
     def migrations(self, *, version: int) -> list[Migration]:
         """Return what makes the table, as that version of the conversations' own."""
         columns = (
-            "tenant TEXT NOT NULL, conversation_id TEXT NOT NULL, position BIGINT NOT NULL, id TEXT NOT NULL, "
-            "body {bytes} NOT NULL, PRIMARY KEY (tenant, conversation_id, position)"
+            "conversation BIGINT NOT NULL, position BIGINT NOT NULL, id TEXT NOT NULL, body {bytes} NOT NULL, "
+            "PRIMARY KEY (conversation, position)"
         )
         return [
             Migration(
                 version,
                 [
                     f"CREATE TABLE {self._table} ({columns})",
-                    f"CREATE UNIQUE INDEX {self._unique} ON {self._table} (tenant, conversation_id, id)",
+                    f"CREATE UNIQUE INDEX {self._unique} ON {self._table} (conversation, id)",
                 ],
             )
         ]
 
-    def adding(self, tenant: str, conversation_id: str, rows: Sequence[ItemRow], position: int) -> Script[list[str]]:
-        """Write rows from `position` on, and return the ids of those that the conversation did not have yet."""
+    def adding(self, conversation: int, rows: Sequence[ItemRow], position: int) -> Script[list[str]]:
+        """Write rows from `position` on, and return the ids of those that the conversation did not have yet.
+        `conversation` is the number of the parent's row, which the script has locked."""
         added: list[str] = []
         for start in range(0, len(rows), _TOGETHER):
             some = rows[start : start + _TOGETHER]
-            args: list[Value] = [tenant, conversation_id]
+            args: list[Value] = [conversation]
             for place, row in enumerate(some, position + start):
                 args += (place, row.id, row.body)
             added += [row[0] for row in (yield Do(self._insert(len(some)), tuple(args)))]
@@ -68,9 +70,9 @@ class ItemRows:
         """Delete an item. True when there was one."""
         return bool((yield Do(self._delete, (tenant, conversation_id, id))))
 
-    def deleting_all(self, tenant: str, conversation_id: str) -> Script[None]:
+    def deleting_all(self, conversation: int) -> Script[None]:
         """Delete all items of a conversation."""
-        yield Do(self._delete_all, (tenant, conversation_id))
+        yield Do(self._delete_all, (conversation,))
 
     async def find(self, tenant: str, conversation_id: str, id: str) -> ItemRow | None:
         """Return an item, or None when the conversation has no such."""
@@ -91,10 +93,10 @@ class ItemRows:
 
     def _insert(self, count: int) -> str:
         if count not in self._inserts:
-            lines = ", ".join(f"($1, $2, ${n}, ${n + 1}, ${n + 2})" for n in range(3, 3 + 3 * count, 3))
+            lines = ", ".join(f"($1, ${n}, ${n + 1}, ${n + 2})" for n in range(2, 2 + 3 * count, 3))
             self._inserts[count] = self._backend.render(
-                f"INSERT INTO {self._table} (tenant, conversation_id, position, id, body) VALUES {lines} "
-                "ON CONFLICT (tenant, conversation_id, id) DO NOTHING RETURNING id"
+                f"INSERT INTO {self._table} (conversation, position, id, body) VALUES {lines} "
+                "ON CONFLICT (conversation, id) DO NOTHING RETURNING id"
             )
         return self._inserts[count]
 

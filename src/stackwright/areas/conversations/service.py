@@ -83,7 +83,7 @@ class Conversations:
             await self._store.append(tenant, conversation_id, rows)
         else:
             await self._store.get(tenant, conversation_id)
-        return _listed(rows, has_more=False)
+        return _listed(rows, _joined(rows), has_more=False)
 
     async def items(self, tenant: str, conversation_id: str, query: ItemsQuery) -> Json:
         """Return some items."""
@@ -91,12 +91,12 @@ class Conversations:
         found = await self._store.items(
             tenant, conversation_id, after=query.after, order=query.order, limit=query.limit + 1
         )
-        return _listed(_hidden(found[: query.limit], query.include), has_more=len(found) > query.limit)
+        rows = found[: query.limit]
+        return _listed(rows, _shown_items(rows, query.include), has_more=len(found) > query.limit)
 
     async def item(self, tenant: str, conversation_id: str, item_id: str, include: Collection[str]) -> Json:
         """Return an item."""
-        row = await self._store.item(tenant, conversation_id, item_id)
-        return Json(_hidden([row], include)[0].body)
+        return Json(_shown_items([await self._store.item(tenant, conversation_id, item_id)], include))
 
     async def delete_item(self, tenant: str, conversation_id: str, item_id: str) -> Conversation:
         """Delete an item and return its conversation."""
@@ -117,19 +117,22 @@ def _rows(items: Sequence[Item]) -> list[ItemRow]:
     return [ItemRow(item.id, encode(item)) for item in items]
 
 
-def _hidden(rows: Sequence[ItemRow], include: Collection[str]) -> Sequence[ItemRow]:
-    """Return the rows without what is not included. Most have nothing to hide, and their JSON goes out as it is."""
-    if not any(may_hide(row.body) for row in rows):
-        return rows
-    return _rows([hide(item, include) for item in decode_many([row.body for row in rows])])
+def _joined(rows: Sequence[ItemRow]) -> bytes:
+    return b",".join([row.body for row in rows])
 
 
-def _listed(rows: Sequence[ItemRow], *, has_more: bool) -> Json:
-    first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
-    return Json(
-        b'{"object":"list","data":[%b],"first_id":%b,"last_id":%b,"has_more":%b}'
-        % (b",".join([row.body for row in rows]), encode(first), encode(last), b"true" if has_more else b"false")
-    )
+def _shown_items(rows: Sequence[ItemRow], include: Collection[str]) -> bytes:
+    """Return items without what is not included. Most have nothing to hide, and their JSON goes out as it is."""
+    joined = _joined(rows)
+    if not may_hide(joined):
+        return joined
+    return encode([hide(item, include) for item in decode_many([joined])])[1:-1]
+
+
+def _listed(rows: Sequence[ItemRow], shown: bytes, *, has_more: bool) -> Json:
+    first, last = (encode(rows[0].id), encode(rows[-1].id)) if rows else (b"null", b"null")
+    more = b"true" if has_more else b"false"
+    return Json(b'{"object":"list","data":[%b],"first_id":%b,"last_id":%b,"has_more":%b}' % (shown, first, last, more))
 
 
 def _shown(row: StoredConversation) -> Conversation:

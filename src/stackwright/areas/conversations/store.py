@@ -37,7 +37,7 @@ class ConversationStore:
         )
         self._count_up = backend.render(
             f"UPDATE {quoted(table_name)} SET next_position = next_position + $3 WHERE tenant = $1 AND id = $2 "
-            "RETURNING next_position"
+            "RETURNING seq, next_position"
         )
 
     @property
@@ -62,11 +62,11 @@ class ConversationStore:
     async def add(self, tenant: str, id: str, metadata: Mapping[str, str], rows: Sequence[ItemRow]) -> int:
         """Write a new conversation with its first items, and return when it was made."""
         created = int(time.time())
-        insert = self._table.insert_do(tenant, StoredConversation(id, created, _encode(metadata).decode(), len(rows)))
+        insert = self._table.insert_do(tenant, StoredConversation(id, created, _encode(metadata).decode(), 0))
 
         def script() -> Script[None]:
             yield insert
-            _all_new(rows, (yield from self._items.adding(tenant, id, rows, 0)))
+            _all_new(rows, (yield from self.appending(tenant, id, rows)))
 
         await (self._backend.transact(script) if rows else self._backend.commit(insert))
         return created
@@ -88,9 +88,10 @@ class ConversationStore:
 
         def script() -> Script[None]:
             # The row goes first: an append that waits for it then finds nothing to append to.
-            if not (yield self._table.delete_do(tenant, id)):
+            gone = yield self._table.delete_do(tenant, id)
+            if not gone:
                 raise NotFound(self._table.kind, id)
-            yield from self._items.deleting_all(tenant, id)
+            yield from self._items.deleting_all(gone[0][0])
 
         await self._backend.transact(script)
 
@@ -100,7 +101,8 @@ class ConversationStore:
         counted = yield Do(self._count_up, (tenant, id, len(rows)))
         if not counted:
             raise NotFound(self._table.kind, id)
-        added: list[str] = yield from self._items.adding(tenant, id, rows, counted[0][0] - len(rows))
+        conversation, end = counted[0]
+        added: list[str] = yield from self._items.adding(conversation, rows, end - len(rows))
         return added
 
     async def append(self, tenant: str, id: str, rows: Sequence[ItemRow]) -> None:
