@@ -65,6 +65,8 @@ from stackwright.wire.server_tools import (
     MCPApprovalResponse,
     MCPCall,
     MCPListTools,
+    Program,
+    ProgramOutput,
     ToolSearchCall,
     ToolSearchOutput,
     WebSearchCall,
@@ -100,6 +102,8 @@ __all__ = [
     "MessagePart",
     "OutputItem",
     "OutputText",
+    "Program",
+    "ProgramOutput",
     "Reasoning",
     "ReasoningText",
     "Refusal",
@@ -189,6 +193,8 @@ Item = (
     | ToolSearchCall
     | ToolSearchOutput
     | AdditionalTools
+    | Program
+    | ProgramOutput
     | Compaction
 )
 

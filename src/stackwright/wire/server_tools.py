@@ -156,3 +156,21 @@ class AdditionalTools(ItemKind, kw_only=True, tag="additional_tools"):
     id: str = minted("at_")
     role: Literal["developer"] = shown("developer")
     tools: list[dict[str, Any]]
+
+
+class Program(ItemKind, kw_only=True, tag="program"):
+    """Code that a model wrote to call tools by."""
+
+    id: str = minted("prog_")
+    call_id: CallId
+    code: str
+    fingerprint: str
+
+
+class ProgramOutput(ItemKind, kw_only=True, tag="program_output"):
+    """What the code came to."""
+
+    id: str = minted("progo_")
+    call_id: CallId
+    result: str
+    status: Literal["completed", "incomplete"]
