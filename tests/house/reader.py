@@ -199,7 +199,8 @@ def _flat(text: str) -> str:
 
 
 def _pattern(expected: str) -> re.Pattern[str]:
-    return re.compile(".*?".join(re.escape(part) for part in _flat(expected).split("...")), re.DOTALL)
+    parts = _flat(expected).replace("\n...", "...").split("...")
+    return re.compile(".*?".join(map(re.escape, parts)), re.DOTALL)
 
 
 def _same_text(expected: str, printed: str) -> None:

@@ -16,6 +16,7 @@ from tests.house import reference
 from tests.house.pages import PAGES, WRITTEN, Block, anchors, blocks, links, name
 from tests.house.reader import Reader
 from tests.house.sources import ROOT
+from tests.running import RunningServer
 from tests.servers import PostgresServer
 
 STORAGE = """
@@ -92,6 +93,17 @@ def test_a_reader_sees_what_the_page_shows(page: Path, reader: Reader) -> None:
         except Exception as error:
             error.add_note(block.place)
             raise
+
+
+def test_the_readme_names_every_api_that_is_there(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, None) as server:
+        paths = server.get("/openapi.json").json["paths"]
+    there = re.findall(r"^\|(.+)\| there", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = set(re.findall(r"`(/[\w/]+)`", "".join(there)))
+    assert {path for path in paths if not path.startswith(tuple(named))} == set(), "say so in the README"
+    assert {
+        name for name in named if name.startswith("/v1/") and not any(path.startswith(name) for path in paths)
+    } == set()
 
 
 def test_every_metric_is_documented() -> None:

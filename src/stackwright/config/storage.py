@@ -163,7 +163,7 @@ class Stores(Section):
     inference: InferenceStore = Field(InferenceStore(backend="sql_default"), description="Stored chat completions.")
     conversations: SqlReference = Field(
         SqlReference(backend="sql_default", table_name="openai_conversations"),
-        description="Checked today, used when the Conversations API comes.",
+        description="Conversations and their items.",
     )
     responses: SqlReference = Field(
         SqlReference(backend="sql_default", table_name="responses"),
