@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,18 @@ class RunningServer:
     """`stackwright serve` on a run file, in a process of its own, whose home is `folder`."""
 
     def __init__(
-        self, folder: Path, run_file: str | None, *options: str, environ: dict[str, str] | None = None
+        self,
+        folder: Path,
+        run_file: str | None,
+        *options: str,
+        environ: dict[str, str] | None = None,
+        command: Sequence[object] = (sys.executable, "-m", "stackwright"),
+        terminal: int | None = None,
     ) -> None:
-        """Prepare; `start` starts. Without `run_file` it is the built-in starter's turn."""
+        """Prepare; `start` starts. Without `run_file` it is the built-in starter's turn.
+
+        `command` is another installation's, `terminal` a file descriptor that gets standard error.
+        """
         self.folder = folder
         self._named = [] if run_file is None else [str(folder / "run.yaml")]
         if run_file is not None:
@@ -54,6 +64,8 @@ class RunningServer:
         self.port = free_port()
         self.log = folder / "log"
         self._options = options
+        self._command = [str(part) for part in command]
+        self._terminal = terminal
         self._environ = {**os.environ, "HOME": str(folder), **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -63,11 +75,10 @@ class RunningServer:
 
     def start(self) -> "RunningServer":
         """Start, and return when it answers."""
-        command = [sys.executable, "-m", "stackwright", "serve", *self._named, "--port", str(self.port)]
+        command = [*self._command, "serve", *self._named, "--port", str(self.port), *self._options]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *self._options], stdout=log, stderr=log, env=self._environ, cwd=self.folder
-            )
+            stderr = log if self._terminal is None else self._terminal
+            self.process = subprocess.Popen(command, stdout=log, stderr=stderr, env=self._environ, cwd=self.folder)
         self.wait_for("/health")
         return self
 
