@@ -1,6 +1,7 @@
 """The tree of failures. Inner rooms raise these and nothing else; `http.errors` turns them into OpenAI's envelope."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class StackwrightError(Exception):
@@ -9,6 +10,8 @@ class StackwrightError(Exception):
     status = 500
     type = "server_error"
     code: str | None = None
+    details: Mapping[str, Any] = {}
+    """What a program needs to go on, beside the four fields that every refusal has."""
 
     def __init__(
         self,

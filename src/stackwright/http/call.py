@@ -1,6 +1,6 @@
 """One request as a handler sees it, and the answers that are more than a Struct."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Generic, TypeVar
 
 B = TypeVar("B")
@@ -12,18 +12,32 @@ class Call(Generic[B]):
     `body` is the decoded body or, for an operation that takes a query, the decoded query.
     """
 
-    __slots__ = ("body", "path", "raw", "request_id", "tenant")
+    __slots__ = ("_headers", "body", "path", "raw", "request_id", "tenant")
 
-    def __init__(self, tenant: str, request_id: str, path: Mapping[str, str], body: B, raw: bytes) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        request_id: str,
+        path: Mapping[str, str],
+        body: B,
+        raw: bytes,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
         self.tenant = tenant
         self.request_id = request_id
         self.path = path
         self.body = body
         self.raw = raw
+        self._headers = headers
 
     @property
     def query(self) -> B:
         return self.body
+
+    def header(self, name: str) -> str | None:
+        """Return a header of the request, by its name in small letters."""
+        wanted = name.encode()
+        return next((value.decode("latin-1") for key, value in self._headers if key == wanted), None)
 
 
 class Json(bytes):

@@ -8,7 +8,7 @@ from stackwright.kit.decoding import from_decoding as from_decoding
 
 def envelope(error: StackwrightError) -> bytes:
     """Return the JSON body that tells a caller what went wrong."""
-    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code, **error.details}
     return msgspec.json.encode({"error": body})
 
 

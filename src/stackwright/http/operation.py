@@ -63,9 +63,13 @@ class Api:
         """Declare a writing operation; `body` is the Struct its JSON body decodes into."""
         return self._declare("POST", path, answer=answer, body=body, streams=streams, status=status)
 
-    def delete(self, path: str, *, answer: Any) -> Callable[[H], H]:
+    def put(self, path: str, *, answer: Any, body: Any) -> Callable[[H], H]:
+        """Declare an operation that sets something, however often it is repeated."""
+        return self._declare("PUT", path, answer=answer, body=body)
+
+    def delete(self, path: str, *, answer: Any, query: Any = None) -> Callable[[H], H]:
         """Declare a deleting operation."""
-        return self._declare("DELETE", path, answer=answer)
+        return self._declare("DELETE", path, answer=answer, query=query)
 
     def _declare(self, method: str, path: str, **details: Any) -> Callable[[H], H]:
         def keep(handler: H) -> H:
@@ -96,7 +100,7 @@ class Endpoint:
         elif self.operation.query:
             body = reading.query(scope, self.operation.query)
         state = scope["state"]
-        call = Call(state["tenant"], state["request_id"], scope["path_params"], body, raw)
+        call = Call(state["tenant"], state["request_id"], scope["path_params"], body, raw, scope["headers"])
         answer = await while_connected(self._handler(call, *self._services), receive)
         if isinstance(answer, Stream):
             await send_stream(answer.blocks, receive, send)
