@@ -12,7 +12,7 @@ from stackwright.storage.sql import Row, Value
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _TYPES: dict[type[inspect.Type], str] = {
     inspect.StrType: "TEXT",
     inspect.IntType: "BIGINT",
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 def quoted(name: str) -> str:
     """Return a name as an SQL identifier. Only what a run file may call a table gets through."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a table or column: letters, digits and _, at most 48")
+        raise ValueError(f"{name!r} is no name for a table or column: letters, digits and _, at most 63")
     return f'"{name}"'
 
 
