@@ -1,0 +1,7 @@
+"""Prompts: text with variables and settings, in versions, used by a request that names one."""
+
+from stackwright.areas.prompts.apply import Merged, Resolved, apply
+from stackwright.areas.prompts.routes import api
+from stackwright.areas.prompts.service import Prompts
+
+__all__ = ["Merged", "Prompts", "Resolved", "api", "apply"]

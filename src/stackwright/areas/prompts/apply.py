@@ -1,0 +1,77 @@
+"""From a prompt and a request to the request in effect."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from stackwright.areas.prompts.compiled import Compiled, Rendered
+
+
+class Resolved(NamedTuple):
+    """The version that a reference led to."""
+
+    prompt_id: str
+    version: str
+    """Its number as a string, or `draft`."""
+    hash: str
+    compiled: Compiled
+
+
+class Merged(NamedTuple):
+    """A request after its prompt was merged in."""
+
+    fields: dict[str, Any]
+    """The request's top-level fields, those of the prompt where the request has none, `instructions` included."""
+    messages: list[dict[str, Any]]
+    """The frame's messages: before the history, in this request only, never stored in a conversation."""
+    shown: dict[str, Any]
+    """`fields` fit for storing and echoing: sensitive values are masked. The same object when there are none."""
+    shown_messages: list[dict[str, Any]]
+    """`messages`, masked in the same way."""
+    prompt: dict[str, Any]
+    """What the answer echoes as `prompt`."""
+
+
+def apply(resolved: Resolved, variables: Mapping[str, Any] | None, request: Mapping[str, Any]) -> Merged:
+    """Merge a prompt into a request.
+
+    Args:
+        resolved: The prompt's version.
+        variables: What the caller gave for its variables.
+        request: The request's top-level fields as sent, without `prompt`. A field that is null counts as not sent.
+
+    Raises:
+        InvalidRequest: Something is wrong with the variables; the message says everything that is.
+    """
+    compiled = resolved.compiled
+    given = variables or {}
+    values = compiled.variables.check(given)
+    rendered = compiled.render(values, values.texts)
+    fields = merged(rendered, request)
+    masked, shown = rendered, fields
+    if values.shown is not values.texts:
+        masked = compiled.render(values, values.shown)
+        shown = merged(masked, request)
+    echo = {
+        "id": resolved.prompt_id,
+        "version": resolved.version,
+        "variables": compiled.variables.without_secrets(given),
+    }
+    return Merged(fields, rendered.messages, shown, masked.messages, echo)
+
+
+def merged(rendered: Rendered, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a request's fields over a prompt's: deeper only for `text`, `reasoning` and `metadata`."""
+    fields = rendered.settings
+    if rendered.instructions is not None:
+        fields["instructions"] = rendered.instructions
+    for name, value in request.items():
+        if value is None:
+            continue
+        below = fields.get(name)
+        if name in _DEEPER and type(below) is dict and type(value) is dict:
+            value = below | {key: one for key, one in value.items() if one is not None}
+        fields[name] = value
+    return fields
+
+
+_DEEPER = ("text", "reasoning", "metadata")

@@ -1,0 +1,48 @@
+"""From a body that carries a version's content to that content, checked."""
+
+import msgspec
+
+from stackwright.areas.prompts.compiled import Compiled
+from stackwright.areas.prompts.spec import Spec, packed
+from stackwright.areas.prompts.types import Flat
+from stackwright.areas.prompts.writes import Content
+from stackwright.errors import InvalidRequest
+
+_FIELDS = Spec.__struct_fields__
+
+
+def spec_of(body: Flat) -> Spec:
+    """Return the spec a body carries, whole or flat. `InvalidRequest` when it does both."""
+    flat = {name: value for name in _FIELDS if (value := getattr(body, name, None)) is not None}
+    # Beside a spec, `metadata` is the prompt's own.
+    flat.pop("metadata", None)
+    if body.prompt is not None:
+        flat["instructions"] = body.prompt
+    if body.spec is None:
+        return Spec(**flat)
+    if flat:
+        raise InvalidRequest(
+            f"'spec' is the whole content, so {', '.join(sorted(flat))} beside it would be ignored.", param="spec"
+        )
+    return body.spec
+
+
+def content_of(body: Flat, note: str | None = None) -> Content:
+    """Return what a body carries, compiled once to see that it can be."""
+    return content(spec_of(body), note)
+
+
+def content(spec: Spec, note: str | None = None) -> Content:
+    """Return a spec as it is stored. `InvalidRequest` when it cannot be rendered."""
+    compiled = Compiled(spec)
+    return Content(packed(compiled.spec), compiled.text, note)
+
+
+def with_text(spec: Spec, text: str, variables: list[str] | None) -> Spec:
+    """Return a spec with another text, as Llama Stack's clients change it; their variables are names only."""
+    spec = msgspec.structs.replace(spec, instructions=text)
+    if variables is None:
+        return spec
+    known = spec.variables if isinstance(spec.variables, dict) else {}
+    declared = {name: known[name] for name in variables if name in known}
+    return msgspec.structs.replace(spec, variables=declared or None)

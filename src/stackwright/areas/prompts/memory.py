@@ -1,0 +1,172 @@
+"""The prompts in memory, kept up with the database: read whole at start, then by the log of changes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stackwright.areas.prompts.apply import Resolved
+from stackwright.areas.prompts.cache import Lookups, Pointer, Pointers, Versions
+from stackwright.areas.prompts.compiled import Compiled
+from stackwright.areas.prompts.failures import UnknownPrompt, UnknownVersion
+from stackwright.areas.prompts.metrics import HELD_BYTES, LAG_ROWS, LAG_SECONDS
+from stackwright.areas.prompts.rows import PromptRow, VersionRow
+from stackwright.areas.prompts.selecting import number_of
+from stackwright.areas.prompts.spec import unpacked
+from stackwright.areas.prompts.tables import Tables
+from stackwright.areas.prompts.types import Selector
+from stackwright.areas.prompts.writes import is_id
+from stackwright.errors import InvalidRequest, StackwrightError
+
+log = logging.getLogger("stackwright.prompts")
+
+POLL = 0.4
+"""Seconds between looks for other replicas' changes; the promise is one second."""
+_BATCH = 2000
+
+
+class Memory:
+    """Looks prompts up: warm ones without the database."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._versions = Versions()
+        self._pointers = Pointers()
+        self._lookups = Lookups()
+        self._seen: int | None = None
+        self._fresh_at = time.monotonic()
+
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """Follow the log of changes for as long as the context lasts."""
+        task = asyncio.create_task(self._follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def resolve(self, tenant: str, reference: str, selector: Selector) -> Resolved:
+        """Return the version that a reference and a selector mean.
+
+        Raises:
+            UnknownPrompt: The tenant has no such prompt.
+            UnknownVersion, UnknownLabel: The prompt has no such version.
+        """
+        pointer = self._pointers.get(tenant, reference)
+        if pointer is not None:
+            try:
+                number = number_of(pointer, selector)
+            except InvalidRequest:
+                # Another replica may have made the label a moment ago.
+                pointer = None
+            else:
+                held = self._versions.get((tenant, pointer.id, number))
+                if held is not None:
+                    self._lookups.hits += 1
+                    return held
+        self._lookups.misses += 1
+        if pointer is None:
+            pointer = await self._looked_up(tenant, reference)
+        return await self.version(tenant, pointer.id, number_of(pointer, selector), latest=pointer.latest_version)
+
+    async def version(self, tenant: str, prompt_id: str, number: int, *, latest: int) -> Resolved:
+        """Return one version, from memory if it is there."""
+        held = self._versions.get((tenant, prompt_id, number))
+        if held is not None:
+            return held
+        do = self._tables.version(tenant, prompt_id, number)
+        found = await self._tables.backend.fetch(do.sql, *do.args)
+        if not found:
+            raise UnknownVersion(prompt_id, str(number), latest)
+        return self.hold(tenant, self._tables.versions.decode(found[0]))
+
+    async def of(self, tenant: str, row: PromptRow, number: int) -> Resolved:
+        """Return one version of a prompt whose row is at hand."""
+        return await self.version(tenant, row.id, number, latest=row.latest_version)
+
+    async def row(self, tenant: str, reference: str) -> PromptRow:
+        """Read a prompt from the database. `UnknownPrompt` when there is none, or it is deleted."""
+        row = await self.find(tenant, reference)
+        if row is None or row.archived_at is not None:
+            raise UnknownPrompt(reference)
+        return row
+
+    def hold(self, tenant: str, row: VersionRow) -> Resolved:
+        """Keep a version in memory and return it."""
+        key = (tenant, row.prompt_id, row.version)
+        held = self._versions.get(key)
+        if held is None:
+            held = Resolved(row.prompt_id, str(row.version), row.hash, Compiled(unpacked(row.spec)))
+            self._versions.put(key, held)
+        return held
+
+    def apply(self, tenant: str, row: PromptRow) -> None:
+        """Take over a prompt as it was just read or written."""
+        self._pointers.put(tenant, row)
+
+    async def _looked_up(self, tenant: str, reference: str) -> Pointer:
+        row = await self.row(tenant, reference)
+        self._pointers.put(tenant, row)
+        return Pointer(row)
+
+    async def find(self, tenant: str, reference: str) -> PromptRow | None:
+        """Read a prompt by id or name from the database."""
+        if not is_id(reference):
+            do = self._tables.by_name(tenant, reference)
+            found = await self._tables.backend.fetch(do.sql, *do.args)
+            if not found:
+                return None
+            reference = found[0][0]
+        return await self._tables.prompts.find(tenant, reference)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._catch_up()
+                self._fresh_at = time.monotonic()
+            except StackwrightError as error:
+                log.debug("Prompts cannot be followed: %s", error.message)
+            self._lookups.tell()
+            HELD_BYTES.set(self._versions.size)
+            LAG_SECONDS.set(time.monotonic() - self._fresh_at)
+            await asyncio.sleep(POLL)
+
+    async def _catch_up(self) -> None:
+        last = await self._last_change()
+        if self._seen is None:
+            await self._load()
+        elif last != self._seen:
+            await self._load_changed(self._seen)
+        LAG_ROWS.set(last - (last if self._seen is None else self._seen))
+        self._seen = last
+
+    async def _last_change(self) -> int:
+        do = self._tables.last_change()
+        return int((await self._tables.backend.fetch(do.sql, *do.args))[0][0])
+
+    async def _load(self) -> None:
+        after = 0
+        while True:
+            do = self._tables.everybodys(after, _BATCH)
+            rows = await self._tables.backend.fetch(do.sql, *do.args)
+            for _, tenant, *row in rows:
+                self._pointers.put(tenant, self._tables.prompts.columns.decode(tuple(row)))
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1][0]
+            # A long list must not keep other requests waiting.
+            await asyncio.sleep(0)
+
+    async def _load_changed(self, since: int) -> None:
+        while True:
+            do = self._tables.changed_since(since, _BATCH)
+            rows = await self._tables.backend.fetch(do.sql, *do.args)
+            for tenant, prompt_id in dict.fromkeys((row[1], row[2]) for row in rows):
+                found = await self._tables.prompts.find(tenant, prompt_id)
+                if found is not None:
+                    self._pointers.put(tenant, found)
+            if len(rows) < _BATCH:
+                return
+            since = rows[-1][0]

@@ -1,0 +1,221 @@
+"""Prompts: what the routes do, and the front door for whoever uses a prompt in a request."""
+
+import time
+from typing import Any
+
+from msgspec import UNSET
+
+from stackwright import ids
+from stackwright.areas.prompts import shown
+from stackwright.areas.prompts.apply import Resolved, apply
+from stackwright.areas.prompts.content import content_of
+from stackwright.areas.prompts.drafts import Drafts
+from stackwright.areas.prompts.failures import UnknownPrompt
+from stackwright.areas.prompts.memory import Memory
+from stackwright.areas.prompts.rows import PromptRow, json_text
+from stackwright.areas.prompts.selecting import DRAFT, checked_name, number_of
+from stackwright.areas.prompts.tables import Tables
+from stackwright.areas.prompts.transfer import Transfer
+from stackwright.areas.prompts.types import (
+    EventList,
+    ListQuery,
+    NewDefault,
+    NewLabel,
+    NewPrompt,
+    PageQuery,
+    Prompt,
+    PromptChanges,
+    PromptDeleted,
+    PromptList,
+    RenderedPrompt,
+    RenderRequest,
+    Selector,
+)
+from stackwright.areas.prompts.versions import Versions
+from stackwright.areas.prompts.writes import Who, Writes, Written
+from stackwright.errors import InvalidRequest
+from stackwright.storage.sql import Script, SqlBackend
+from stackwright.wire.responses import PromptRef
+
+
+class Prompts:
+    """Prompts of all tenants."""
+
+    def __init__(self, backend: SqlBackend, table_name: str) -> None:
+        self._backend = backend
+        self._tables = Tables(backend, table_name)
+        self._writes = Writes(self._tables)
+        self.memory = Memory(self._tables)
+        self.drafts = Drafts(self._tables, self._writes, self.memory)
+        self.versions = Versions(self._tables, self._writes, self.memory, self.drafts)
+        self.transfer = Transfer(self._tables, self._writes, self.memory)
+
+    @property
+    def name(self) -> str:
+        """What migrations call this store."""
+        return self._tables.name
+
+    @property
+    def schema_version(self) -> int:
+        """The version that `prepare` brings the tables to."""
+        return self._tables.migrations[-1].version
+
+    async def prepare(self) -> None:
+        """Make the tables, now or as soon as the database is there."""
+        await self._backend.migrate(self.name, self._tables.migrations)
+
+    async def resolve(self, tenant: str, reference: PromptRef) -> Resolved:
+        """Return the version that a request's `prompt` means; from memory, when it was used before.
+
+        Raises:
+            UnknownPrompt: The tenant has no such prompt.
+            UnknownVersion, UnknownLabel, UnknownDraft: The prompt has no such version.
+            InvalidRequest: The reference names no prompt.
+        """
+        prompt_id = reference.id or reference.prompt_id
+        if not prompt_id:
+            raise InvalidRequest(
+                "Missing required parameter: 'prompt.id'.", param="prompt.id", code="missing_required_parameter"
+            )
+        return await self._resolve(tenant, prompt_id, reference.version)
+
+    async def _resolve(self, tenant: str, reference: str, selector: Selector) -> Resolved:
+        if selector == DRAFT:
+            return await self.drafts.resolve(tenant, reference)
+        return await self.memory.resolve(tenant, reference, selector)
+
+    async def render(self, tenant: str, reference: str, body: RenderRequest) -> RenderedPrompt:
+        """Return the request a model would get. Sensitive values are masked."""
+        resolved = await self._resolve(tenant, reference, body.version)
+        merged = apply(resolved, body.variables, {})
+        items: list[dict[str, Any]] = [*merged.shown_messages]
+        if isinstance(body.input, str):
+            items.append({"type": "message", "role": "user", "content": body.input})
+        else:
+            items += body.input or ()
+        request = merged.shown | {"input": items, "prompt": merged.prompt}
+        return RenderedPrompt(
+            prompt_id=resolved.prompt_id, version=resolved.version, hash=resolved.hash, request=request
+        )
+
+    async def create(self, who: Who, body: NewPrompt) -> Prompt:
+        """Create a prompt; its content is version 1."""
+        content = content_of(body, body.note)
+        prompt_id = body.id or ids.mint("pmpt_")
+
+        def script() -> Script[Written]:
+            return self._writes.create(who, _new_row(prompt_id, body), content, body.labels)
+
+        return self._shown(who.tenant, await self._backend.transact(script))
+
+    async def get(self, tenant: str, reference: str, selector: Selector = None) -> Prompt:
+        """Return a prompt with the text of the version that was asked for."""
+        row = await self.memory.row(tenant, reference)
+        return shown.prompt(row, await self.memory.of(tenant, row, number_of(row, selector)))
+
+    async def page(self, tenant: str, query: ListQuery) -> PromptList:
+        """Return some prompts, each with its default's text."""
+        found = await self._tables.page(tenant, query)
+        data = [shown.prompt(row, await self.memory.of(tenant, row, row.default_version)) for row in found.rows]
+        return PromptList(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=found.has_more,
+        )
+
+    async def update(self, who: Who, reference: str, changes: PromptChanges, etag: str | None) -> Prompt:
+        """Change what is not versioned. `etag` is the caller's `If-Match`."""
+        fields = _fields(changes)
+        row = await self._backend.transact(lambda: self._writes.update(who, reference, etag, fields))
+        return await self._after(who.tenant, row)
+
+    async def set_default(self, who: Who, reference: str, body: NewDefault) -> Prompt:
+        """Point the default at a version."""
+        written = await self._backend.transact(
+            lambda: self._writes.set_default(who, reference, body.version, body.expected_version)
+        )
+        return self._shown(who.tenant, written)
+
+    async def set_label(self, who: Who, reference: str, label: str, body: NewLabel) -> Prompt:
+        """Point a label at a version."""
+        checked = body.expected_version is not UNSET
+        expected = None if body.expected_version is UNSET else body.expected_version
+        row = await self._backend.transact(
+            lambda: self._writes.set_label(who, reference, label, body.version, expected, checked=checked)
+        )
+        return await self._after(who.tenant, row)
+
+    async def drop_label(self, who: Who, reference: str, label: str, expected: int | None) -> Prompt:
+        """Take a label away."""
+        row = await self._backend.transact(lambda: self._writes.drop_label(who, reference, label, expected))
+        return await self._after(who.tenant, row)
+
+    async def delete(self, who: Who, reference: str) -> PromptDeleted:
+        """Delete a prompt softly."""
+        row = await self._backend.transact(lambda: self._writes.archive(who, reference))
+        self.memory.apply(who.tenant, row)
+        return PromptDeleted(id=row.id)
+
+    async def restore(self, who: Who, reference: str) -> Prompt:
+        """Bring a deleted prompt back."""
+        row = await self._backend.transact(lambda: self._writes.restore(who, reference))
+        return await self._after(who.tenant, row)
+
+    async def events(self, tenant: str, reference: str, query: PageQuery) -> EventList:
+        """Return the changes of a prompt, a deleted one's too."""
+        row = await self.memory.find(tenant, reference)
+        if row is None:
+            raise UnknownPrompt(reference)
+        found = await self._tables.events.page(
+            tenant, after=query.after, limit=query.limit, order=query.order, where={"prompt_id": row.id}
+        )
+        return EventList(
+            data=[shown.event(one) for one in found.rows],
+            first_id=found.rows[0].id if found.rows else None,
+            last_id=found.rows[-1].id if found.rows else None,
+            has_more=found.has_more,
+        )
+
+    async def _after(self, tenant: str, row: PromptRow) -> Prompt:
+        """Take over a change before it is answered."""
+        self.memory.apply(tenant, row)
+        return shown.prompt(row, await self.memory.of(tenant, row, row.default_version))
+
+    def _shown(self, tenant: str, written: Written) -> Prompt:
+        self.memory.apply(tenant, written.prompt)
+        return shown.prompt(written.prompt, self.memory.hold(tenant, written.version))
+
+
+def _new_row(prompt_id: str, body: NewPrompt) -> PromptRow:
+    now = int(time.time())
+    return PromptRow(
+        id=prompt_id,
+        name=checked_name(body.name),
+        description=body.description,
+        tags=json_text(body.tags),
+        metadata=json_text(body.metadata or {}),
+        labels="{}",
+        default_version=1,
+        default_policy=body.default_policy,
+        latest_version=1,
+        last_version=1,
+        archived_at=None,
+        created_at=now,
+        updated_at=now,
+        revision=1,
+        searched="",
+    )
+
+
+def _fields(changes: PromptChanges) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not UNSET
+    }
+    checked_name(fields.get("name"))
+    for name, empty in (("tags", []), ("metadata", {})):
+        if name in fields:
+            fields[name] = json_text(fields[name] or empty)
+    if not fields:
+        raise InvalidRequest(f"Nothing to change: give some of {', '.join(changes.__struct_fields__)}.")
+    return fields

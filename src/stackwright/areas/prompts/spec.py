@@ -1,0 +1,127 @@
+"""What a version is made of: the fields of a Responses request that a prompt may carry, and its variables."""
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from stackwright.errors import InvalidRequest
+from stackwright.wire.metadata import Metadata
+
+VariableType = Literal["string", "integer", "number", "boolean", "enum", "json", "image", "file"]
+Role = Literal["user", "assistant", "system", "developer"]
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Declaration(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a variable takes."""
+
+    type: VariableType = "string"
+    required: bool = True
+    default: Any = UNSET
+    enum: list[str | int | float | bool] | None = None
+    min: float | None = None
+    max: float | None = None
+    max_length: Annotated[int, Meta(ge=0)] | None = None
+    pattern: Annotated[str, Meta(max_length=1000)] | None = None
+    """A regular expression that the text must match somewhere; anchor it with ^ and $ to match all of it."""
+    description: str | None = None
+    example: Any = UNSET
+    sensitive: bool = False
+
+
+class TemplateMessage(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A message that stands between the instructions and the history."""
+
+    role: Role
+    content: str | list[dict[str, Any]]
+    type: Literal["message"] | UnsetType = UNSET
+
+
+VariableName = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=64)]
+
+
+class Spec(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a version carries into a request. A field left out, or null, leaves the request as it is."""
+
+    instructions: str | None = None
+    messages: list[TemplateMessage] | None = None
+    model: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    reasoning: dict[str, Any] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
+    metadata: Metadata | None = None
+    variables: dict[VariableName, Declaration] | list[VariableName] | None = None
+
+
+SETTINGS = (
+    "model",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "metadata",
+)
+"""The fields that go into a request as they are called."""
+
+_decode = msgspec.json.Decoder(Spec).decode
+
+
+def normalized(spec: Spec) -> Spec:
+    """Return the spec as it is stored: variables by name, and none when empty. `InvalidRequest` when it is none."""
+    if isinstance(spec.variables, list):
+        spec = msgspec.structs.replace(spec, variables={name: Declaration() for name in spec.variables})
+    if spec.variables is not None and not spec.variables:
+        spec = msgspec.structs.replace(spec, variables=None)
+    if not spec.instructions and not spec.messages:
+        raise InvalidRequest(
+            "A prompt needs text: give 'instructions' (or 'prompt'), or 'messages'.",
+            param="instructions",
+            code="missing_required_parameter",
+        )
+    for place, tool in enumerate(spec.tools or ()):
+        if type(tool.get("type")) is not str:
+            raise InvalidRequest(
+                f"Missing required parameter: 'tools[{place}].type'.",
+                param=f"tools[{place}].type",
+                code="missing_required_parameter",
+            )
+    return spec
+
+
+def packed(spec: Spec) -> bytes:
+    """Return the one spelling of a spec as JSON: the same content gives the same bytes."""
+    return _encode(spec)
+
+
+def unpacked(raw: bytes) -> Spec:
+    """Read what `packed` wrote."""
+    return _decode(raw)
+
+
+def hash_of(raw: bytes) -> str:
+    """Return what identifies a packed spec's content."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def declared(spec: Spec) -> dict[str, Declaration]:
+    """Return the declarations of a normalized spec."""
+    return spec.variables if isinstance(spec.variables, dict) else {}
+
+
+def text_of(spec: Spec) -> str:
+    """Return the prompt in one text, as Llama Stack's clients know it: the instructions, else the first message."""
+    if spec.instructions is not None:
+        return spec.instructions
+    content = spec.messages[0].content if spec.messages else ""
+    return content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content)

@@ -1,0 +1,108 @@
+"""Text with `{{ name }}` in it: split once, filled in one pass. What is filled in is never looked at again."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+_HOLE = re.compile(
+    r"\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z0-9_]+)*)\s*\}\}",
+    re.ASCII,
+)
+
+
+class Hole(NamedTuple):
+    """A place for a variable, or for something inside a JSON value."""
+
+    name: str
+    path: tuple[str, ...] = ()
+
+
+Filling = Callable[[Mapping[Hole, str]], Any]
+
+
+class Template:
+    """A text taken apart: literal pieces, and holes between them."""
+
+    __slots__ = ("_holes", "_pieces", "holes")
+
+    def __init__(self, text: str) -> None:
+        self._pieces = list(_pieces(text))
+        self._holes = [(place, piece) for place, piece in enumerate(self._pieces) if isinstance(piece, Hole)]
+        self.holes = [hole for _, hole in self._holes]
+
+    def render(self, texts: Mapping[Hole, str]) -> str:
+        """Return the text with each hole filled."""
+        pieces: list[Any] = self._pieces.copy()
+        for place, hole in self._holes:
+            pieces[place] = texts[hole]
+        return "".join(pieces)
+
+    def parts(self) -> list[str | Hole]:
+        """Return the literal pieces and the holes, in order."""
+        return list(self._pieces)
+
+
+def _pieces(text: str) -> Iterator[str | Hole]:
+    at = 0
+    for found in _HOLE.finditer(text):
+        if found.group(1) is None:
+            yield text[at : found.start()] + "{{"
+        else:
+            if found.start() > at:
+                yield text[at : found.start()]
+            yield Hole(found.group(1), tuple(found.group(2).split(".")[1:]))
+        at = found.end()
+    if at < len(text):
+        yield text[at:]
+
+
+class Tree:
+    """A JSON value whose strings may be templates. Keys, and values without holes, stay as they are."""
+
+    __slots__ = ("_fill", "holes")
+
+    def __init__(self, value: Any, *, only: frozenset[str] | None = None) -> None:
+        """Take `value` apart.
+
+        Args:
+            value: Parsed JSON.
+            only: The keys below which strings may be templates, at whatever depth they are; None means everywhere.
+        """
+        self.holes: list[Hole] = []
+        self._fill = self._compiled(value, only)
+
+    def render(self, texts: Mapping[Hole, str]) -> Any:
+        """Return the value with each hole filled."""
+        return self._fill(texts)
+
+    def _compiled(self, value: Any, only: frozenset[str] | None) -> Filling:
+        before = len(self.holes)
+        fill = self._node(value, only)
+        if len(self.holes) == before and not _escapes(value):
+            return lambda texts: value
+        return fill
+
+    def _node(self, value: Any, only: frozenset[str] | None) -> Filling:
+        match value:
+            case str() if only is None:
+                template = Template(value)
+                self.holes += template.holes
+                return template.render
+            case list():
+                items = [self._compiled(one, only) for one in value]
+                return lambda texts: [item(texts) for item in items]
+            case dict():
+                return self._object(value, only)
+        return lambda texts: value
+
+    def _object(self, value: Mapping[str, Any], only: frozenset[str] | None) -> Filling:
+        fields = {key: self._compiled(one, None if only is None or key in only else only) for key, one in value.items()}
+        return lambda texts: {key: field(texts) for key, field in fields.items()}
+
+
+def _escapes(value: Any) -> bool:
+    if isinstance(value, str):
+        return r"\{{" in value
+    if isinstance(value, dict):
+        return any(map(_escapes, value.values()))
+    return isinstance(value, list) and any(map(_escapes, value))
