@@ -2,6 +2,7 @@
 
 from stackwright.areas.chat import CompletionStore
 from stackwright.areas.conversations import ConversationStore
+from stackwright.areas.prompts import Prompts
 from stackwright.config.runfile import RunFile
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql.writer import WriteQueue
@@ -20,10 +21,19 @@ def conversation_store(run: RunFile, backends: NamedBackends) -> ConversationSto
     return ConversationStore(backends.sql(settings), settings.table_name)
 
 
-def sql_stores(run: RunFile, backends: NamedBackends) -> list[tuple[str, CompletionStore | ConversationStore]]:
+def prompts(run: RunFile, backends: NamedBackends) -> Prompts:
+    """Return the prompts, and what is remembered of them."""
+    settings = run.storage.stores.prompts
+    return Prompts(backends.sql(settings), settings.table_name)
+
+
+def sql_stores(
+    run: RunFile, backends: NamedBackends
+) -> list[tuple[str, CompletionStore | ConversationStore | Prompts]]:
     """Return every store that has a schema, each with the name of its backend."""
     stores = run.storage.stores
     return [
         (stores.inference.backend, completion_store(run, backends)),
         (stores.conversations.backend, conversation_store(run, backends)),
+        (stores.prompts.backend, prompts(run, backends)),
     ]

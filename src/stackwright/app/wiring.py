@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from stackwright.app import gauges, probes
+from stackwright.app import gauges, probes, stores
 from stackwright.app.stores import completion_store, conversation_store
-from stackwright.areas import chat, completions, conversations, embeddings, models, moderations
+from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts
 from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import ProviderEntry, RunFile
 from stackwright.http import openapi
@@ -24,6 +24,7 @@ from stackwright.storage.backends import NamedBackends, open_backends
 _APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "inference": (chat.api, embeddings.api, completions.api, moderations.api, models.api),
     "conversations": (conversations.api,),
+    "prompts": (prompts.api,),
 }
 """Which operations each entry of the run file's `apis` brings."""
 
@@ -57,6 +58,9 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await stack.enter_async_context(gauges.kept(backends, {"inference": lambda: store.waiting}))
         talks = conversation_store(run, backends)
         await talks.prepare()
+        templates = stores.prompts(run, backends)
+        await templates.prepare()
+        await stack.enter_async_context(templates.memory.kept_fresh())
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         requests = Requests()
         lifecycle = Lifecycle(requests)
@@ -65,6 +69,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
             chat.CompletionStore: store,
             chat.ChatService: service,
             conversations.Conversations: conversations.Conversations(talks),
+            prompts.Prompts: templates,
             completions.CompletionService: completions.CompletionService(catalog),
             embeddings.EmbeddingService: embeddings.EmbeddingService(catalog),
             moderations.ModerationService: moderations.ModerationService(catalog),
