@@ -45,6 +45,7 @@ from stackwright.wire.client_tools import (
 from stackwright.wire.content import (
     InputFile,
     InputImage,
+    InputPart,
     InputText,
     MessagePart,
     OutputText,
@@ -89,6 +90,7 @@ __all__ = [
     "InputFile",
     "InputImage",
     "InputItem",
+    "InputPart",
     "InputText",
     "Item",
     "ItemReference",
@@ -271,4 +273,5 @@ def _types_at(path: str) -> Sequence[str]:
 _UNIONS = (
     (re.compile(r"\[\d+\]"), Item),
     (re.compile(r"\[\d+\]\.content\[\d+\]"), MessagePart),
+    (re.compile(r"\[\d+\]\.output\[\d+\]"), InputPart),
 )
