@@ -42,7 +42,7 @@ def properties(schema: str) -> set[str]:
 
 def _properties(node: Any) -> Iterator[str]:
     if "$ref" in node:
-        node = _document()["components"]["schemas"][node["$ref"].rpartition("/")[2]]
+        node = document()["components"]["schemas"][node["$ref"].rpartition("/")[2]]
     yield from node.get("properties", ())
     for part in node.get("allOf", ()):
         yield from _properties(part)
