@@ -21,6 +21,14 @@ storage:
     kv_default: {type: kv_postgres, connection_string: "%s"}
     sql_default: {type: sql_postgres, connection_string: "%s"}
 """
+ON_SQLITE = (
+    RUN_FILE.split("storage:")[0]
+    + """storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: "${env.HOME}/kv.db"}
+    sql_default: {type: sql_sqlite, db_path: "${env.HOME}/sql.db"}
+"""
+)
 
 
 @pytest.fixture
@@ -57,12 +65,7 @@ def test_what_one_keeps_the_other_shows(replicas: list[RunningServer]) -> None:
 
 
 def test_workers_share_a_port_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
-    run_file = RUN_FILE.split("storage:")[0] + (
-        "storage:\n  backends:\n"
-        '    kv_default: {type: kv_sqlite, db_path: "${env.HOME}/kv.db"}\n'
-        '    sql_default: {type: sql_sqlite, db_path: "${env.HOME}/sql.db"}\n'
-    )
-    with RunningServer(tmp_path, run_file, "--workers", "2") as server:
+    with RunningServer(tmp_path, ON_SQLITE, "--workers", "2") as server:
         assert server.process is not None
         supervisor = psutil.Process(server.process.pid)
         workers = _workers(supervisor, 2)
@@ -76,6 +79,16 @@ def test_workers_share_a_port_and_a_dead_one_is_replaced(tmp_path: Path) -> None
         left = _workers(supervisor, 2)
         assert server.stop() == 0
         assert not any(worker.is_running() for worker in left)
+
+
+def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, ON_SQLITE, "--workers", "2") as server:
+        assert server.process is not None
+        workers = _workers(psutil.Process(server.process.pid), 2)
+        server.wait_for("/ready")
+        server.stop(signal.SIGKILL)
+        _, left = psutil.wait_procs(workers, timeout=10)
+        assert left == []
 
 
 def _workers(supervisor: psutil.Process, count: int) -> list[psutil.Process]:

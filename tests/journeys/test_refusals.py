@@ -20,6 +20,16 @@ REFUSED: list[tuple[str, bytes | dict[str, Any], int, str | None, str]] = [
     ("not UTF-8 where nobody looks", b'{"model": "echo", "extra": "\xff"}', 400, None, "invalid_json"),
     ("an array", b"[]", 400, None, "invalid_type"),
     ("deep nesting", b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, None, "invalid_json"),
+    (
+        "nesting at the limit",
+        b'{"model": "echo", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "x", "deep": '
+        + b"[" * 970
+        + b"]" * 970
+        + b"}]}",
+        400,
+        None,
+        "invalid_json",
+    ),
     ("NaN", b'{"model": "echo", "temperature": NaN}', 400, None, "invalid_json"),
     ("no model", {"messages": [USER]}, 400, "model", "missing_required_parameter"),
     ("no messages", {"model": "echo"}, 400, "messages", "missing_required_parameter"),
@@ -132,6 +142,23 @@ def test_an_absent_completion_is_404_however_it_is_asked_for(server: RunningServ
     ]
     assert [answer.status for answer in answers] == [404] * 4
     assert {answer.error["message"] for answer in answers} == {"No chat completion with id 'chatcmpl-none'."}
+
+
+def test_a_filter_by_too_many_pairs_is_refused(server: RunningServer) -> None:
+    answer = server.get(f"{CHAT}?" + "&".join(f"metadata[k{number}]=v" for number in range(17)))
+    assert (answer.status, answer.error["param"]) == (400, "metadata")
+
+
+def test_a_caller_who_asks_before_sending_is_refused_at_once(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=0.9) as raw:
+        head = b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\nexpect: 100-continue\r\n\r\n"
+        raw.sendall(head)
+        assert raw.recv(64).startswith(b"HTTP/1.1 413 ")
+
+
+def test_names_with_control_characters_cannot_be_registered(server: RunningServer) -> None:
+    answer = server.post("/v1/models", {"model_id": "a\nb", "provider_id": "demo"})
+    assert (answer.status, answer.error["param"]) == (400, "model_id")
 
 
 @needs_schemas

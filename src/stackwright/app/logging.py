@@ -4,15 +4,17 @@ Modules log with the standard library: a short message, and what belongs to it a
 """
 
 import logging
+import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from stackwright.config.secret import MASK
+from stackwright.config.secret import redacted
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CAP = 8 * 1024
 """Most characters of one value: a traceback must not flood the disk."""
 
@@ -36,7 +38,7 @@ class _Redacting(logging.Formatter):
 
     def parts(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
         """Return the message and the rest, an exception's traceback included."""
-        secrets = sorted(self._secrets(), key=len, reverse=True)
+        secrets = frozenset(self._secrets())
         data: Mapping[str, Any] = getattr(record, "data", {})
         rest = {name: _clean(value, secrets) for name, value in data.items()}
         if record.exc_info and record.exc_info[0]:
@@ -55,7 +57,7 @@ class _Json(_Redacting):
             "logger": record.name,
             "message": message,
         }
-        return msgspec.json.encode(line | rest, enc_hook=repr).decode()
+        return msgspec.json.encode(line | rest).decode()
 
 
 class _Human(_Redacting):
@@ -66,17 +68,30 @@ class _Human(_Redacting):
         exception = rest.pop("exception", None)
         details = " ".join(f"{name}={value}" for name, value in rest.items())
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{clock} {record.levelname.lower():<7} {message}  {details}".rstrip()
+        line = _CONTROL.sub(_escaped, f"{clock} {record.levelname.lower():<7} {message}  {details}".rstrip())
         return f"{line}\n{exception}" if exception else line
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A caller's path or a vendor's words must not move the cursor or begin a line of their own."""
+    return found.group().encode("unicode_escape").decode()
 
 
 def _iso(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
 
 
-def _clean(value: Any, secrets: Iterable[str]) -> Any:
-    if not isinstance(value, str):
-        return value
-    for secret in secrets:
-        value = value.replace(secret, MASK)
-    return value if len(value) <= _CAP else value[:_CAP] + "..."
+def _clean(value: Any, secrets: Collection[str]) -> Any:
+    """Return a value fit for a line: text without secrets and cut, what holds text the same all the way down."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            text = redacted(value, secrets)
+            return text if len(text) <= _CAP else text[:_CAP] + "..."
+        case Mapping():
+            return {_clean(str(name), secrets): _clean(item, secrets) for name, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean(item, secrets) for item in value]
+        case _:
+            return _clean(repr(value), secrets)

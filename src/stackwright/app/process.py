@@ -19,7 +19,7 @@ from stackwright.errors import StackwrightError
 
 log = logging.getLogger(__name__)
 
-_BROKEN_POLL = 0.5
+_POLL = 0.5
 _MODELS_WITHIN = 0.2
 """Seconds the start table waits for providers to say what they have. Those in this process answer at once."""
 
@@ -42,16 +42,25 @@ async def _serve(
         if show_table:
             await app.catalog.settled(_MODELS_WITHIN)
             table.show(app, run, source, sock)
-        watch = asyncio.create_task(_end_when_broken(app))
+        watch = asyncio.create_task(_end_when_it_must(app, supervisor=os.getppid() if workers > 1 else None))
         await serve(app.asgi, sock, app.lifecycle, grace=run.server.grace_seconds)
+        # What is left takes a moment and must not be cut: rows on their way, and closing the databases.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         watch.cancel()
         await app.settle()
         return 1 if app.backends.broken() else 0
 
 
-async def _end_when_broken(app: App) -> None:
-    """End this process when its disk fails to sync: what it acknowledged from then on could be lost."""
-    while (reason := app.backends.broken()) is None:  # noqa: ASYNC110 - a writer's thread sets it
-        await asyncio.sleep(_BROKEN_POLL)
+async def _end_when_it_must(app: App, supervisor: int | None) -> None:
+    """End this process when its disk fails to sync, for what it acknowledged from then on could be lost, and when its
+    supervisor is gone, for nobody else would end it."""
+    while (reason := _must_end(app, supervisor)) is None:  # noqa: ASYNC110 - neither can be awaited
+        await asyncio.sleep(_POLL)
     log.critical("Ending this process: %s", reason)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _must_end(app: App, supervisor: int | None) -> str | None:
+    if supervisor is not None and os.getppid() != supervisor:
+        return "its supervisor is gone"
+    return app.backends.broken()

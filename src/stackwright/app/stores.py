@@ -7,6 +7,8 @@ from stackwright.config.runfile import RunFile
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql.writer import WriteQueue
 
+_MOST_CHANGES = 10_000
+
 
 def completion_store(run: RunFile, backends: NamedBackends) -> CompletionStore:
     """Return the store of chat completions behind its own queue of writes."""
@@ -22,9 +24,10 @@ def conversation_store(run: RunFile, backends: NamedBackends) -> ConversationSto
 
 
 def prompts(run: RunFile, backends: NamedBackends) -> Prompts:
-    """Return the prompts, and what is remembered of them."""
+    """Return the prompts, and what is remembered of them. Their changes queue here, not for connections."""
     settings = run.storage.stores.prompts
-    return Prompts(backends.sql(settings), settings.table_name)
+    queue = WriteQueue(backends.sql(settings), max_waiting=_MOST_CHANGES, batches=1)
+    return Prompts(queue, settings.table_name)
 
 
 def sql_stores(

@@ -19,12 +19,14 @@ class ClientGone(Exception):
     """The caller hung up before the request was whole. There is nobody to answer."""
 
 
-PAUSE_SECONDS = 30.0
-"""Longest wait for the next piece of a body."""
+PATIENCE_SECONDS = 30.0
+BYTES_PER_SECOND = 1024
+"""A body must come at this rate at least, after this much patience."""
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 10.0
+LINGER_PAUSE = 1.0
 """How much of a refused body is read and dropped. A caller still sending when we close would see a broken connection
-instead of the refusal."""
+instead of the refusal; one who pauses is waiting for it."""
 
 
 class TooSlow(InvalidRequest):
@@ -38,23 +40,29 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the whole body. `TooLarge` when it exceeds `limit` bytes, of which no more are held."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
-            await _drop(receive)
+            # A caller who expects 100 Continue has sent nothing yet, and needs not.
+            if (b"expect", b"100-continue") not in scope["headers"]:
+                await _drop(receive)
             raise _too_large(limit)
         if name == b"content-encoding" and value.lower() != b"identity":
             raise InvalidRequest(
                 f"Content-Encoding {value.decode('latin-1')!r} is not supported; send the body uncompressed.",
                 code="unsupported_content_encoding",
             )
-    message = await _next(receive)
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) <= limit:
-            return body
-        raise _too_large(limit)
-    return await _read_on(message, receive, limit)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS) as deadline:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                return _within(message.get("body", b""), limit)
+            return await _read_on(message, receive, limit, deadline)
+    except TimeoutError:
+        raise TooSlow(
+            f"The request body came at less than {BYTES_PER_SECOND} bytes a second for {PATIENCE_SECONDS:g} seconds."
+        ) from None
 
 
-async def _read_on(message: Message, receive: Receive, limit: int) -> bytes:
+async def _read_on(message: Message, receive: Receive, limit: int, deadline: asyncio.Timeout) -> bytes:
+    started = asyncio.get_running_loop().time()
     parts = bytearray()
     while message["type"] != "http.disconnect":
         parts += message.get("body", b"")
@@ -63,16 +71,15 @@ async def _read_on(message: Message, receive: Receive, limit: int) -> bytes:
             raise _too_large(limit)
         if not message.get("more_body"):
             return bytes(parts)
-        message = await _next(receive)
+        deadline.reschedule(started + PATIENCE_SECONDS + len(parts) / BYTES_PER_SECOND)
+        message = await receive()
     raise ClientGone
 
 
-async def _next(receive: Receive) -> Message:
-    try:
-        async with asyncio.timeout(PAUSE_SECONDS):
-            return await receive()
-    except TimeoutError:
-        raise TooSlow(f"Nothing more of the request body came for {PAUSE_SECONDS:g} seconds.") from None
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 async def _drop(receive: Receive) -> None:
@@ -80,7 +87,7 @@ async def _drop(receive: Receive) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             while left > 0:
-                message = await receive()
+                message = await asyncio.wait_for(receive(), LINGER_PAUSE)
                 left -= len(message.get("body", b""))
                 if not message.get("more_body"):
                     return

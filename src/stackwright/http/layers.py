@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stackwright.errors import StackwrightError, Unauthenticated, Unavailable
+from stackwright.errors import InvalidRequest, StackwrightError, Unauthenticated, Unavailable
 from stackwright.http import errors
 from stackwright.http.body import ClientGone
 from stackwright.http.metrics import Requests
@@ -59,7 +59,7 @@ class Boundary:
                 self._tell(scope, status, time.perf_counter() - started)
 
     async def _refuse(self, error: Exception, scope: Scope, send: Send, *, begun: bool) -> None:
-        failure = error if isinstance(error, StackwrightError) else errors.bug()
+        failure = _told(error)
         if failure.status >= 500 and failure.code != "not_ready":
             self._log_failure(error, failure, scope)
         if begun:
@@ -78,6 +78,15 @@ class Boundary:
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         data = {"status": status, "ms": round(seconds * 1000, 1), "request_id": scope["state"]["request_id"]}
         log.info("%s %s", scope["method"], scope["path"], extra={"data": data})
+
+
+def _told(error: Exception) -> StackwrightError:
+    if isinstance(error, StackwrightError):
+        return error
+    if isinstance(error, RecursionError):
+        # Only a caller's JSON is deep enough for that; what we read of it twice may be within the limit once.
+        return InvalidRequest("The JSON body is nested too deeply.", code="invalid_json")
+    return errors.bug()
 
 
 OPEN_PATHS = frozenset({"/health", "/ready"})

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from stackwright.wire.metadata import Metadata
 
@@ -42,7 +42,8 @@ class Function(Struct):
 
     name: str
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    # Left unread, however large: it is the model's to understand.
+    parameters: Raw = field(default_factory=Raw)
     strict: bool | None = None
 
 
@@ -64,7 +65,7 @@ class ResponseFormat(Struct):
     """The shape the answer must have."""
 
     type: str
-    json_schema: dict[str, Any] | None = None
+    json_schema: Raw = field(default_factory=Raw)
 
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]

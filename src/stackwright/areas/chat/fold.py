@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from stackwright.errors import UpstreamError
+
 
 class _Delta(Struct):
     content: str | None = None
@@ -65,7 +67,7 @@ class _Spelled:
     def _add_logprobs(self, more: dict[str, Any]) -> None:
         known = self.logprobs = self.logprobs or {"content": None, "refusal": None}
         for name in known:
-            if more.get(name):
+            if isinstance(more.get(name), list):
                 known[name] = [*(known[name] or ()), *more[name]]
 
     def _add_tool_call(self, part: dict[str, Any]) -> None:
@@ -117,7 +119,10 @@ class Fold:
             self._digest()
 
     def _digest(self) -> None:
-        chunks = self._decode(b"[" + b",".join(self._waiting) + b"]")
+        try:
+            chunks = self._decode(b"[" + b",".join(self._waiting) + b"]")
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise UpstreamError(f"The provider's stream cannot be put together: {error}") from None
         self._waiting.clear()
         for chunk in chunks:
             self._first = self._first or chunk

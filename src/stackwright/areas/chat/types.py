@@ -40,7 +40,7 @@ class ListQuery(Struct, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     order: Order = "asc"
     model: str | None = None
-    metadata: dict[str, str] = {}
+    metadata: Metadata = {}
 
 
 class MessagesQuery(Struct, kw_only=True):

@@ -48,7 +48,7 @@ class ModelDeleted(Struct, kw_only=True):
 class Registration(Struct, kw_only=True):
     """A name given to a provider's model, by the run file or by a caller (Llama Stack's body)."""
 
-    model_id: Annotated[str, Meta(min_length=1, max_length=256)]
+    model_id: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
     provider_id: str | None = None
     provider_model_id: str | None = None
     model_type: ModelKind = "llm"
