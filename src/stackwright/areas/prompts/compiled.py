@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stackwright.areas.prompts.spec import SETTINGS, Declaration, Spec, TemplateMessage, declared, normalized, text_of
+from stackwright.areas.prompts.spec import SETTINGS, Declaration, Spec, TemplateMessage, declared, text_of
 from stackwright.areas.prompts.template import Hole, Template, Tree
 from stackwright.areas.prompts.variables import Values, Variable, Variables, Wrong
 from stackwright.errors import InvalidRequest
@@ -32,8 +32,7 @@ class Compiled:
     __slots__ = ("_instructions", "_messages", "_plain", "_trees", "size", "spec", "variables")
 
     def __init__(self, spec: Spec) -> None:
-        """Take a spec apart. `InvalidRequest` when its templates and declarations do not fit together."""
-        spec = normalized(spec)
+        """Take a normalized spec apart. `InvalidRequest` when its templates and declarations do not fit together."""
         self.spec = spec
         self._instructions = Template(spec.instructions) if spec.instructions is not None else None
         self._messages = [_Message(message) for message in spec.messages or ()]

@@ -3,7 +3,7 @@
 import msgspec
 
 from stackwright.areas.prompts.compiled import Compiled
-from stackwright.areas.prompts.spec import Spec, packed
+from stackwright.areas.prompts.spec import Spec, normalized, packed
 from stackwright.areas.prompts.types import Flat
 from stackwright.areas.prompts.writes import Content
 from stackwright.errors import InvalidRequest
@@ -34,7 +34,7 @@ def content_of(body: Flat, note: str | None = None) -> Content:
 
 def content(spec: Spec, note: str | None = None) -> Content:
     """Return a spec as it is stored. `InvalidRequest` when it cannot be rendered."""
-    compiled = Compiled(spec)
+    compiled = Compiled(normalized(spec))
     return Content(packed(compiled.spec), compiled.text, note)
 
 

@@ -9,7 +9,7 @@ from stackwright.areas.prompts.content import spec_of
 from stackwright.areas.prompts.failures import UnknownDraft
 from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.rows import DraftRow
-from stackwright.areas.prompts.spec import hash_of, packed, unpacked
+from stackwright.areas.prompts.spec import hash_of, normalized, packed, unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Draft, DraftDeleted, NewDraft
 from stackwright.areas.prompts.writes import Who, Writes
@@ -41,15 +41,15 @@ class Drafts:
     async def resolve(self, tenant: str, reference: str) -> Resolved:
         """Return the draft as what a request can use, read anew each time."""
         row = await self.row(tenant, reference)
-        return Resolved(row.prompt_id, "draft", hash_of(row.spec), Compiled(unpacked(row.spec)))
+        return Resolved(row.prompt_id, "draft", hash_of(row.spec), Compiled(normalized(unpacked(row.spec))))
 
     async def keep(self, who: Who, reference: str, body: NewDraft) -> Draft:
         """Save a draft. It need not be fit for publishing yet. Conflict when a newer one was saved."""
         spec = packed(spec_of(body))
 
         def script() -> Script[DraftRow]:
-            prompt = yield from self._writes.locked(who, reference)
-            found = yield self._tables.draft(who.tenant, prompt.id, lock=True)
+            prompt = (yield from self._writes.locked(who, reference)).row
+            found = yield self._tables.draft(who.tenant, prompt.id)
             revision = self._tables.drafts.decode(found[0]).revision if found else 0
             if body.revision is not None and body.revision != revision:
                 raise Conflict(
@@ -74,7 +74,7 @@ class Drafts:
         """Delete the draft."""
 
         def script() -> Script[str]:
-            prompt = yield from self._writes.locked(who, reference)
+            prompt = (yield from self._writes.locked(who, reference)).row
             if not (yield self._tables.drop_draft(who.tenant, prompt.id)):
                 raise UnknownDraft(prompt.id)
             return prompt.id

@@ -7,7 +7,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stackwright.errors import InvalidRequest
+from stackwright.kit.decoding import from_decoding
 from stackwright.wire.metadata import Metadata
+from stackwright.wire.responses import ResponseRequest
 
 VariableType = Literal["string", "integer", "number", "boolean", "enum", "json", "image", "file"]
 Role = Literal["user", "assistant", "system", "developer"]
@@ -89,14 +91,17 @@ def normalized(spec: Spec) -> Spec:
             param="instructions",
             code="missing_required_parameter",
         )
-    for place, tool in enumerate(spec.tools or ()):
-        if type(tool.get("type")) is not str:
-            raise InvalidRequest(
-                f"Missing required parameter: 'tools[{place}].type'.",
-                param=f"tools[{place}].type",
-                code="missing_required_parameter",
-            )
+    _check_settings(spec)
     return spec
+
+
+def _check_settings(spec: Spec) -> None:
+    """Refuse what `/v1/responses` would refuse, by its own type."""
+    settings = {name: value for name in SETTINGS if (value := getattr(spec, name)) is not None}
+    try:
+        msgspec.convert(settings, ResponseRequest)
+    except msgspec.ValidationError as error:
+        raise from_decoding(error) from None
 
 
 def packed(spec: Spec) -> bytes:

@@ -89,10 +89,10 @@ class Tables:
         sql = f"SELECT MAX(version) FROM {self._versions} WHERE {self._one} AND yanked = 0"
         return Do(self._rendered(sql), (tenant, prompt_id))
 
-    def draft(self, tenant: str, prompt_id: str, *, lock: bool = False) -> Do:
+    def draft(self, tenant: str, prompt_id: str) -> Do:
         """Select the draft."""
         sql = f"SELECT {self.drafts.listed} FROM {self._drafts} WHERE {self._one}"
-        return Do(self._rendered(sql + " {lock}" if lock else sql), (tenant, prompt_id))
+        return Do(self._rendered(sql), (tenant, prompt_id))
 
     def keep_draft(self, tenant: str, row: DraftRow) -> Do:
         """Insert the draft or replace it."""
@@ -111,8 +111,7 @@ class Tables:
         )
 
     def next_change(self) -> Do:
-        """Take the next number of the order of changes. Whoever has it holds up the others until its commit, so
-        numbers become visible in their order and none is ever passed over."""
+        """Take the next number of the order of changes. Whoever has it holds up the others until its commit."""
         return Do(self._rendered(f"UPDATE {self._sequence} SET value = value + 1 WHERE id = 1 RETURNING value"))
 
     def last_change(self) -> Do:

@@ -22,7 +22,7 @@ from stackwright.areas.prompts.types import (
     ImportedVersion,
     ImportResult,
 )
-from stackwright.areas.prompts.writes import Content, Who, Writes
+from stackwright.areas.prompts.writes import Content, Held, Who, Writes
 from stackwright.errors import Conflict, InvalidRequest
 from stackwright.storage.sql import Script
 
@@ -94,9 +94,10 @@ class Transfer:
     def _taking(
         self, who: Who, one: ImportedPrompt, contents: dict[int, Content]
     ) -> Script[tuple[Imported, PromptRow]]:
-        found = yield self._tables.prompts.select_do(who.tenant, one.id, lock=True)
+        change = yield from self._writes.turn()
+        found = yield self._tables.prompts.select_do(who.tenant, one.id)
         if not found:
-            row = yield from self._made(who, one, contents)
+            row = yield from self._made(who, change, one, contents)
             return Imported(id=one.id, status="created", versions=sorted(contents)), row
         row = self._tables.prompts.columns.decode(found[0])
         new: list[int] = []
@@ -104,10 +105,10 @@ class Transfer:
             new += yield from self._added(who, row, version, contents[version.version])
         if not new:
             return Imported(id=one.id, status="unchanged", versions=[]), row
-        row = yield from self._extended(who, row, new)
+        row = yield from self._extended(who, Held(row, change), new)
         return Imported(id=one.id, status="extended", versions=new), row
 
-    def _made(self, who: Who, one: ImportedPrompt, contents: dict[int, Content]) -> Script[PromptRow]:
+    def _made(self, who: Who, change: int, one: ImportedPrompt, contents: dict[int, Content]) -> Script[PromptRow]:
         row = _row(one, contents)
         if row.name is not None and (yield self._tables.by_name(who.tenant, row.name)):
             raise Conflict(
@@ -116,7 +117,7 @@ class Transfer:
         yield self._tables.prompts.insert_do(who.tenant, row)
         for version in one.versions:
             yield self._tables.add_version(who.tenant, _version(who, one.id, version, contents[version.version]))
-        yield from self._writes.record(who, one.id, "prompt.imported", {"versions": sorted(contents)})
+        yield from self._writes.record(who, change, one.id, "prompt.imported", {"versions": sorted(contents)})
         return row
 
     def _added(self, who: Who, row: PromptRow, version: ImportedVersion, content: Content) -> Script[list[int]]:
@@ -132,7 +133,8 @@ class Transfer:
             )
         return []
 
-    def _extended(self, who: Who, row: PromptRow, new: list[int]) -> Script[PromptRow]:
+    def _extended(self, who: Who, held: Held, new: list[int]) -> Script[PromptRow]:
+        row = held.row
         last = max(row.last_version, *new)
         latest = (yield self._tables.latest(who.tenant, row.id))[0][0]
         newest = yield from self._writes.version(who, row, last)
@@ -140,7 +142,7 @@ class Transfer:
         return (
             yield from self._writes.change(
                 who,
-                row,
+                held,
                 "prompt.imported",
                 {"versions": new},
                 last_version=last,

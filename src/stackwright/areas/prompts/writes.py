@@ -1,4 +1,9 @@
-"""The changes to a prompt, each one transaction that first takes the prompt's row and last leaves an event."""
+"""The changes to a prompt, each one transaction that leaves an event.
+
+All changes of a store happen one after the other: each begins by taking the next number of their order, which it holds
+until its commit. So numbers become visible in their order, a reader of the log passes none over, and transactions that
+share a commit with others cannot lock each other out.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -37,6 +42,13 @@ class Content(NamedTuple):
         return hash_of(self.spec)
 
 
+class Held(NamedTuple):
+    """A prompt's row that nobody else can change now, and the number of the change to come."""
+
+    row: PromptRow
+    change: int
+
+
 class Written(NamedTuple):
     """A prompt after its change, and the version the change was about."""
 
@@ -62,11 +74,12 @@ class Writes:
             check_label(label)
         row.labels = json_text(dict.fromkeys(labels, 1))
         row.searched = searched({"id": row.id, "name": row.name, "description": row.description}, *content[1:])
+        change = yield from self.turn()
         yield from self._free(who, row)
         yield self._tables.prompts.insert_do(who.tenant, row)
         version = _version(who, row.id, 1, content, parent=None)
         yield self._tables.add_version(who.tenant, version)
-        yield from self.record(who, row.id, "prompt.created", {"version": 1})
+        yield from self.record(who, change, row.id, "prompt.created", {"version": 1})
         return Written(row, version)
 
     def _free(self, who: Who, row: PromptRow) -> Script[None]:
@@ -93,10 +106,11 @@ class Writes:
         """Add a version. Content that is the newest one's returns that; a base that is not the newest is `Moved`."""
         for label in labels:
             check_label(label)
-        row = yield from self.locked(who, reference)
+        held = yield from self.locked(who, reference)
+        row = held.row
         newest = yield from self.version(who, row, row.last_version)
         if newest.hash == content.hash and not newest.yanked:
-            row = yield from self._pointed(who, row, newest.version, set_default=bool(set_default), labels=labels)
+            row = yield from self._pointed(who, held, newest.version, set_default=bool(set_default), labels=labels)
             return Written(row, newest, new=False)
         if base is not None and base != row.last_version:
             raise Moved(base, row.last_version)
@@ -107,7 +121,7 @@ class Writes:
         kept = row.label_versions | dict.fromkeys(labels, number)
         changed = yield from self.change(
             who,
-            row,
+            held,
             "prompt.version.published",
             {"version": number, "hash": version.hash, "default": follows, "labels": list(labels)},
             last_version=number,
@@ -119,9 +133,10 @@ class Writes:
         return Written(changed, version)
 
     def _pointed(
-        self, who: Who, row: PromptRow, number: int, *, set_default: bool, labels: Sequence[str]
+        self, who: Who, held: Held, number: int, *, set_default: bool, labels: Sequence[str]
     ) -> Script[PromptRow]:
         """Point what a publication asked for at a version that was there already."""
+        row = held.row
         kept = row.label_versions | dict.fromkeys(labels, number)
         default = number if set_default else row.default_version
         if kept == row.label_versions and default == row.default_version:
@@ -129,13 +144,14 @@ class Writes:
         data = {"version": number, "default": set_default, "labels": list(labels)}
         return (
             yield from self.change(
-                who, row, "prompt.version.published", data, default_version=default, labels=_checked(kept)
+                who, held, "prompt.version.published", data, default_version=default, labels=_checked(kept)
             )
         )
 
     def update(self, who: Who, reference: str, etag: str | None, fields: Mapping[str, Any]) -> Script[PromptRow]:
         """Change what is not versioned."""
-        row = yield from self.locked(who, reference)
+        held = yield from self.locked(who, reference)
+        row = held.row
         if etag is not None and row.etag not in etag and etag.strip() != "*":
             raise PreconditionFailed(
                 f"The prompt has changed: its etag is {row.etag}, If-Match says {etag}.", param="If-Match"
@@ -148,11 +164,12 @@ class Writes:
         newest = yield from self.version(who, row, row.last_version)
         told = {"id": row.id, "name": row.name, "description": row.description, **fields}
         extra["searched"] = searched(told, text_of(unpacked(newest.spec)), newest.note)
-        return (yield from self.change(who, row, "prompt.updated", {"fields": sorted(fields)}, **fields, **extra))
+        return (yield from self.change(who, held, "prompt.updated", {"fields": sorted(fields)}, **fields, **extra))
 
     def set_default(self, who: Who, reference: str, selector: Selector, expected: int | None) -> Script[Written]:
         """Point the default at a version and pin it, or let it follow the latest."""
-        row = yield from self.locked(who, reference)
+        held = yield from self.locked(who, reference)
+        row = held.row
         if expected is not None and row.default_version != expected:
             raise Conflict(
                 f"The default is version {row.default_version}, not {expected}.",
@@ -163,7 +180,7 @@ class Writes:
         policy = "follow" if selector == LATEST else "pinned"
         data = {"version": version.version, "before": row.default_version, "policy": policy}
         changed = yield from self.change(
-            who, row, "prompt.default.set", data, default_version=version.version, default_policy=policy
+            who, held, "prompt.default.set", data, default_version=version.version, default_policy=policy
         )
         return Written(changed, version)
 
@@ -172,28 +189,31 @@ class Writes:
     ) -> Script[PromptRow]:
         """Point a label at a version. With `checked`, only if it points at `expected` now (None: at nothing)."""
         check_label(label)
-        row = yield from self.locked(who, reference)
+        held = yield from self.locked(who, reference)
+        row = held.row
         labels = row.label_versions
         if checked:
             _expect(label, labels.get(label), expected)
         version = yield from self._choosable(who, row, number_of(row, selector))
         data = {"label": label, "version": version.version, "before": labels.get(label)}
         kept = _checked(labels | {label: version.version})
-        return (yield from self.change(who, row, "prompt.label.set", data, labels=kept))
+        return (yield from self.change(who, held, "prompt.label.set", data, labels=kept))
 
     def drop_label(self, who: Who, reference: str, label: str, expected: int | None) -> Script[PromptRow]:
         """Take a label away."""
-        row = yield from self.locked(who, reference)
+        held = yield from self.locked(who, reference)
+        row = held.row
         labels = row.label_versions
         before = number_of(row, label) if label not in labels else labels.pop(label)
         if expected is not None:
             _expect(label, before, expected)
         data = {"label": label, "before": before}
-        return (yield from self.change(who, row, "prompt.label.deleted", data, labels=json_text(labels)))
+        return (yield from self.change(who, held, "prompt.label.deleted", data, labels=json_text(labels)))
 
     def yank(self, who: Who, reference: str, number: int, reason: str | None) -> Script[Written]:
         """Mark a version as not to be chosen. It stays readable under its number."""
-        row = yield from self.locked(who, reference)
+        held = yield from self.locked(who, reference)
+        row = held.row
         yield from self.version(who, row, number)
         users = [name for name, version in row.label_versions.items() if version == number]
         if row.default_version == number:
@@ -207,32 +227,37 @@ class Writes:
         marked = yield self._tables.yank(who.tenant, row.id, number, reason)
         latest = (yield self._tables.latest(who.tenant, row.id))[0][0]
         data = {"version": number, "reason": reason}
-        changed = yield from self.change(who, row, "prompt.version.yanked", data, latest_version=latest)
+        changed = yield from self.change(who, held, "prompt.version.yanked", data, latest_version=latest)
         return Written(changed, self._tables.versions.decode(marked[0]))
 
     def archive(self, who: Who, reference: str) -> Script[PromptRow]:
         """Delete a prompt softly: nobody can use it, `restore` brings it back."""
-        row = yield from self.locked(who, reference)
-        return (yield from self.change(who, row, "prompt.deleted", {}, archived_at=int(time.time())))
+        held = yield from self.locked(who, reference)
+        return (yield from self.change(who, held, "prompt.deleted", {}, archived_at=int(time.time())))
 
     def restore(self, who: Who, reference: str) -> Script[PromptRow]:
         """Bring a deleted prompt back as it was."""
-        row = yield from self.locked(who, reference, archived=True)
-        if row.archived_at is None:
-            return row
-        return (yield from self.change(who, row, "prompt.restored", {}, archived_at=None))
+        held = yield from self.locked(who, reference, archived=True)
+        if held.row.archived_at is None:
+            return held.row
+        return (yield from self.change(who, held, "prompt.restored", {}, archived_at=None))
 
-    def locked(self, who: Who, reference: str, *, archived: bool = False) -> Script[PromptRow]:
-        """Take the prompt's row until the transaction ends. `UnknownPrompt` also for a deleted one, if not wanted."""
+    def turn(self) -> Script[int]:
+        """Wait until it is this change's turn, and return its number."""
+        return int((yield self._tables.next_change())[0][0])
+
+    def locked(self, who: Who, reference: str, *, archived: bool = False) -> Script[Held]:
+        """Take a prompt until the transaction ends. `UnknownPrompt` also for a deleted one, unless `archived`."""
+        change = yield from self.turn()
         prompt_id = reference
         if not is_id(reference):
             found = yield self._tables.by_name(who.tenant, reference)
             prompt_id = found[0][0] if found else reference
-        rows = yield self._tables.prompts.select_do(who.tenant, prompt_id, lock=True)
+        rows = yield self._tables.prompts.select_do(who.tenant, prompt_id)
         row = self._tables.prompts.columns.decode(rows[0]) if rows else None
         if row is None or (row.archived_at is not None and not archived):
             raise UnknownPrompt(reference)
-        return row
+        return Held(row, change)
 
     def version(self, who: Who, row: PromptRow, number: int) -> Script[VersionRow]:
         """Return one of the prompt's versions."""
@@ -251,19 +276,17 @@ class Writes:
             )
         return version
 
-    def change(self, who: Who, row: PromptRow, type: str, data: Mapping[str, Any], **fields: Any) -> Script[PromptRow]:
-        """Set fields of a row that is held, and tell of it."""
-        fields |= {"revision": row.revision + 1, "updated_at": int(time.time())}
-        rows = yield self._tables.prompts.update_do(who.tenant, row.id, **fields)
-        yield from self.record(who, row.id, type, data)
+    def change(self, who: Who, held: Held, type: str, data: Mapping[str, Any], **fields: Any) -> Script[PromptRow]:
+        """Set fields of a prompt, and tell of it."""
+        fields |= {"revision": held.row.revision + 1, "updated_at": int(time.time())}
+        rows = yield self._tables.prompts.update_do(who.tenant, held.row.id, **fields)
+        yield from self.record(who, held.change, held.row.id, type, data)
         return self._tables.prompts.columns.decode(rows[0])
 
-    def record(self, who: Who, prompt_id: str, type: str, data: Mapping[str, Any]) -> Script[None]:
-        """Tell of a change. The last thing of a transaction, as the number of the change is held until its commit."""
-        change = (yield self._tables.next_change())[0][0]
-        event = EventRow(
-            ids.mint("evt_"), prompt_id, change, type, who.actor, who.request_id, int(time.time()), json_text(data)
-        )
+    def record(self, who: Who, change: int, prompt_id: str, type: str, data: Mapping[str, Any]) -> Script[None]:
+        """Tell of a change."""
+        now = int(time.time())
+        event = EventRow(ids.mint("evt_"), prompt_id, change, type, who.actor, who.request_id, now, json_text(data))
         yield self._tables.events.insert_do(who.tenant, event)
 
 
