@@ -1,0 +1,176 @@
+"""What a queue and a worker promise their users."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stackwright.errors import Conflict, RateLimited
+from stackwright.jobs import Fence, Job, JobQueue, LeaseLost, Worker
+from stackwright.storage.sql import Do, Script
+from tests.jobs.test_processes import ends
+
+
+class Recorder:
+    """Remembers what it was given; `work` is what it does."""
+
+    def __init__(self) -> None:
+        self.seen: list[Job] = []
+        self.stopped: list[str | None] = []
+        self.busy = 0
+        self.most = 0
+        self.begun = asyncio.Event()
+        self.idle = asyncio.Event()
+
+    async def __call__(self, job: Job, fence: Fence) -> None:
+        self.seen.append(job)
+        self.busy += 1
+        self.most = max(self.most, self.busy)
+        self.begun.set()
+        try:
+            await self.work(job, fence)
+        except asyncio.CancelledError:
+            self.stopped.append(fence.stopped)
+            raise
+        finally:
+            self.busy -= 1
+            self.idle.set()
+
+    async def work(self, job: Job, fence: Fence) -> None:
+        if job.payload == b"fail":
+            raise RuntimeError("as asked")
+        await asyncio.sleep(0 if job.payload == b"quick" else 60)
+
+
+async def test_a_job_is_done_by_whoever_knows_its_kind(queue: JobQueue) -> None:
+    handler = Recorder()
+    await queue.add("ada", "other", "mail", b"")
+    await queue.add("ada", "mine", "response", b"quick")
+    async with Worker(queue, {"response": handler}).running():
+        await ends(queue, "mine", "done", within=5)
+    assert [(job.tenant, job.id, job.kind, job.payload, job.attempts) for job in handler.seen] == [
+        ("ada", "mine", "response", b"quick", 1)
+    ]
+    assert await queue.state("ada", "other") == "queued"
+    assert await queue.state("eve", "mine") is None
+
+
+async def test_the_oldest_comes_first_and_no_more_than_there_are_slots(queue: JobQueue) -> None:
+    handler = Recorder()
+    for number in range(10):
+        await queue.add("ada", str(number), "response", b"quick")
+    async with Worker(queue, {"response": handler}, slots=2).running():
+        await ends(queue, "9", "done", within=5)
+    assert [job.id for job in handler.seen] == [str(number) for number in range(10)]
+    assert handler.most <= 2
+
+
+async def test_a_full_queue_refuses_and_takes_everything_else_back(database: Any) -> None:
+    queue = JobQueue(database, "jobs", most_waiting=2)
+    await queue.prepare()
+    await queue.add("ada", "1", "response", b"")
+    await queue.add("ada", "2", "response", b"")
+
+    def script() -> Script[None]:
+        yield Do(database.render("INSERT INTO ticks (job, pid) VALUES ($1, $2)"), ("3", 0))
+        yield from queue.adding("ada", "3", "response", b"")
+
+    with pytest.raises(RateLimited) as refused:
+        await database.transact(script)
+    assert (refused.value.status, refused.value.code) == (429, "queue_full")
+    assert await database.fetch("SELECT job FROM ticks") == []
+
+    assert await queue.claim("me", ["response"])
+    await queue.add("ada", "3", "response", b"")
+
+
+async def test_an_id_is_taken_once_per_tenant(queue: JobQueue) -> None:
+    await queue.add("ada", "1", "response", b"")
+    await queue.add("eve", "1", "response", b"")
+    with pytest.raises(Conflict):
+        await queue.add("ada", "1", "response", b"")
+
+
+async def test_a_handler_that_raises_has_failed_and_the_worker_goes_on(
+    queue: JobQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.add("ada", "bad", "response", b"fail")
+    await queue.add("ada", "good", "response", b"quick")
+    async with Worker(queue, {"response": Recorder()}, slots=1).running():
+        await ends(queue, "good", "done", within=5)
+    assert await queue.state("ada", "bad") == "failed"
+    assert "as asked" in caplog.text
+
+
+async def test_a_job_that_takes_too_long_may_still_say_so(queue: JobQueue, database: Any) -> None:
+    class LastWords(Recorder):
+        async def work(self, job: Job, fence: Fence) -> None:
+            try:
+                await super().work(job, fence)
+            finally:
+                await database.transact(fence.holding)
+
+    handler = LastWords()
+    await queue.add("ada", "1", "response", b"")
+    async with Worker(queue, {"response": handler}, seconds=0.1).running():
+        await ends(queue, "1", "failed", within=5)
+    assert handler.stopped == ["timeout"]
+
+
+async def test_a_cancelled_job_stops_within_a_second_or_never_begins(queue: JobQueue) -> None:
+    handler = Recorder()
+    await queue.add("ada", "running", "response", b"")
+    await queue.add("ada", "waiting", "response", b"")
+    async with Worker(queue, {"response": handler}, slots=1).running():
+        await asyncio.wait_for(handler.begun.wait(), 5)
+        assert await queue.cancel("ada", "waiting")
+        assert await queue.cancel("ada", "running")
+        assert not await queue.cancel("eve", "running")
+        await asyncio.wait_for(handler.idle.wait(), 1)
+    assert handler.stopped == ["lost"]
+    assert [job.id for job in handler.seen] == ["running"]
+    assert {await queue.state("ada", name) for name in ("running", "waiting")} == {"cancelled"}
+
+
+async def test_a_long_job_keeps_its_lease(database: Any) -> None:
+    queue = JobQueue(database, "jobs", lease=1.0)
+    await queue.prepare()
+    handler = Recorder()
+    await queue.add("ada", "1", "response", b"")
+    async with Worker(queue, {"response": handler}).running():
+        await asyncio.sleep(2.5)
+        assert await queue.claim("another", ["response"]) is None
+    assert handler.stopped == ["stopping"]
+    taken = await queue.claim("another", ["response"])
+    assert taken is not None
+    assert taken.attempts == 2
+
+
+async def test_the_fence_holds_for_one_owner_only(queue: JobQueue, database: Any) -> None:
+    await queue.add("ada", "1", "response", b"")
+    first = await queue.claim("first", ["response"])
+    assert first is not None
+    await queue.release(first)
+    second = await queue.claim("second", ["response"])
+    assert second is not None
+    with pytest.raises(LeaseLost):
+        await database.transact(lambda: queue.holding(first))
+    with pytest.raises(LeaseLost):
+        await queue.end(first, "done")
+    await queue.extend([first])
+    await queue.release(first)
+    assert await queue.owned("second") == {(second.seq, second.fence)}
+    await database.transact(lambda: queue.holding(second))
+    await queue.end(second, "done")
+    assert await queue.state("ada", "1") == "done"
+
+
+async def test_ended_jobs_are_forgotten_in_time(database: Any) -> None:
+    queue = JobQueue(database, "jobs", keep=0.0)
+    await queue.prepare()
+    await queue.add("ada", "open", "response", b"")
+    await queue.add("ada", "over", "response", b"")
+    await queue.cancel("ada", "over")
+    await asyncio.sleep(0.05)
+    assert (await queue.sweep(), await queue.sweep()) == (1, 0)
+    assert (await queue.state("ada", "open"), await queue.state("ada", "over")) == ("queued", None)
