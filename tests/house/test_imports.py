@@ -15,6 +15,7 @@ ROOMS = {
     "asyncpg": ("stackwright.storage.",),
     "click": ("stackwright.cli",),
     "httptools": ("stackwright.providers.http1",),
+    "openai": ("stackwright.client",),
     "numpy": ("stackwright.providers.inference.inline_wordllama",),
     "pydantic": ("stackwright.config.", "stackwright.providers."),
     "pymongo": ("stackwright.storage.kv.mongodb",),
