@@ -3,6 +3,7 @@
 from stackwright.areas.chat import CompletionStore
 from stackwright.areas.conversations import ConversationStore
 from stackwright.areas.prompts import Prompts
+from stackwright.areas.responses import ResponseStore
 from stackwright.config.runfile import RunFile
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql.writer import WriteQueue
@@ -30,13 +31,20 @@ def prompts(run: RunFile, backends: NamedBackends) -> Prompts:
     return Prompts(queue, settings.table_name)
 
 
+def response_store(run: RunFile, backends: NamedBackends) -> ResponseStore:
+    """Return the store of responses behind its own queue of writes."""
+    settings = run.storage.stores.responses
+    return ResponseStore(WriteQueue(backends.sql(settings), max_waiting=10_000, batches=4), settings.table_name)
+
+
 def sql_stores(
     run: RunFile, backends: NamedBackends
-) -> list[tuple[str, CompletionStore | ConversationStore | Prompts]]:
+) -> list[tuple[str, CompletionStore | ConversationStore | Prompts | ResponseStore]]:
     """Return every store that has a schema, each with the name of its backend."""
     stores = run.storage.stores
     return [
         (stores.inference.backend, completion_store(run, backends)),
         (stores.conversations.backend, conversation_store(run, backends)),
         (stores.prompts.backend, prompts(run, backends)),
+        (stores.responses.backend, response_store(run, backends)),
     ]

@@ -9,9 +9,10 @@ from starlette.types import ASGIApp
 
 from stackwright.app import gauges, probes, stores
 from stackwright.app.stores import completion_store, conversation_store
-from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts
+from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts, responses
 from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import ProviderEntry, RunFile
+from stackwright.errors import StackwrightError
 from stackwright.http import openapi
 from stackwright.http.layers import Boundary, Principal
 from stackwright.http.lifecycle import Lifecycle
@@ -25,6 +26,7 @@ _APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "inference": (chat.api, embeddings.api, completions.api, moderations.api, models.api),
     "conversations": (conversations.api,),
     "prompts": (prompts.api,),
+    "responses": (responses.api,),
 }
 """Which operations each entry of the run file's `apis` brings."""
 
@@ -39,10 +41,12 @@ class App:
     catalog: models.Catalog
     providers: Mapping[str, models.Served]
     chat: chat.ChatService
+    responses: responses.Responses
 
     async def settle(self) -> None:
         """Wait for what is still being kept. Called when no request is left."""
         await self.chat.settle()
+        await self.responses.settle()
 
 
 @asynccontextmanager
@@ -62,14 +66,17 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await templates.prepare()
         await stack.enter_async_context(templates.memory.kept_fresh())
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
+        history = conversations.Conversations(talks)
+        answers = await _responses(run, backends, catalog, history, templates)
         requests = Requests()
         lifecycle = Lifecycle(requests)
         services: dict[type, object] = {
             models.Catalog: catalog,
             chat.CompletionStore: store,
             chat.ChatService: service,
-            conversations.Conversations: conversations.Conversations(talks),
+            conversations.Conversations: history,
             prompts.Prompts: templates,
+            responses.Responses: answers,
             completions.CompletionService: completions.CompletionService(catalog),
             embeddings.EmbeddingService: embeddings.EmbeddingService(catalog),
             moderations.ModerationService: moderations.ModerationService(catalog),
@@ -77,7 +84,15 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         }
         router = Router(_routes(run, services, workers))
         asgi = Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests)
-        yield App(asgi=asgi, lifecycle=lifecycle, backends=backends, catalog=catalog, providers=providers, chat=service)
+        yield App(
+            asgi=asgi,
+            lifecycle=lifecycle,
+            backends=backends,
+            catalog=catalog,
+            providers=providers,
+            chat=service,
+            responses=answers,
+        )
 
 
 async def _open_providers(run: RunFile, backends: NamedBackends, stack: AsyncExitStack) -> dict[str, models.Served]:
@@ -96,6 +111,25 @@ async def _open_providers(run: RunFile, backends: NamedBackends, stack: AsyncExi
 
 async def _open(entry: ProviderEntry, backends: NamedBackends, stack: AsyncExitStack) -> Any:
     return await stack.enter_async_context(opened(TYPES[entry.provider_type], entry.config, backends))
+
+
+async def _responses(
+    run: RunFile,
+    backends: NamedBackends,
+    catalog: models.Catalog,
+    history: conversations.Conversations,
+    templates: prompts.Prompts,
+) -> responses.Responses:
+    store = stores.response_store(run, backends)
+    if history.backend_name != store.backend_name:
+        raise StackwrightError(
+            "storage.stores.responses and storage.stores.conversations are in different backends. A response and what "
+            "it adds to its conversation are written in one transaction: put both in one backend."
+        )
+    await store.prepare()
+    kit = responses.Kit(run.responses.ignore_tools)
+    intake = responses.Intake(catalog, store, history, templates, kit)
+    return responses.Responses(intake, store, history, responses.NoTools())
 
 
 def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: NamedBackends) -> models.Catalog:

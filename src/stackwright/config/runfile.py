@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from stackwright.config.responses import Responses
 from stackwright.config.section import Section
 from stackwright.config.server import Server
 from stackwright.config.storage import Storage
@@ -69,6 +70,7 @@ class RunFile(Section):
     )
     registered_resources: RegisteredResources = Field(RegisteredResources(), description="What exists from the start.")
     models: tuple[RegisteredModel, ...] = Field((), description="Older place of registered_resources.models.")
+    responses: Responses = Field(Responses(), description="What the Responses API does.")
     server: Server = Field(Server(), description="Where to listen, how much to take, and who may come in.")
 
     def serves(self, api: Api) -> bool:

@@ -89,7 +89,7 @@ class ContentPartDone(_OfItem, kw_only=True, tag="response.content_part.done"):
     part: Any
 
 
-class _Delta(_OfItem, kw_only=True, gc=False):
+class Delta(_OfItem, kw_only=True, gc=False):
     """A piece of text that is being appended."""
 
     delta: str
@@ -97,11 +97,11 @@ class _Delta(_OfItem, kw_only=True, gc=False):
     """Padding, on request: it hides the length of the piece from those who see the encrypted traffic."""
 
 
-class TextDelta(_Delta, kw_only=True, tag="response.output_text.delta", gc=False):
+class TextDelta(Delta, kw_only=True, tag="response.output_text.delta", gc=False):
     """More of the answer."""
 
     content_index: int
-    logprobs: list[Any] | tuple[()] = ()
+    logprobs: list[Any] = []
 
 
 class TextDone(_OfItem, kw_only=True, tag="response.output_text.done"):
@@ -109,7 +109,7 @@ class TextDone(_OfItem, kw_only=True, tag="response.output_text.done"):
 
     content_index: int
     text: str
-    logprobs: list[Any] | tuple[()] = ()
+    logprobs: list[Any] = []
 
 
 class AnnotationAdded(_OfItem, kw_only=True, tag="response.output_text.annotation.added"):
@@ -120,7 +120,7 @@ class AnnotationAdded(_OfItem, kw_only=True, tag="response.output_text.annotatio
     annotation: Any
 
 
-class RefusalDelta(_Delta, kw_only=True, tag="response.refusal.delta", gc=False):
+class RefusalDelta(Delta, kw_only=True, tag="response.refusal.delta", gc=False):
     """More of a refusal."""
 
     content_index: int
@@ -133,7 +133,7 @@ class RefusalDone(_OfItem, kw_only=True, tag="response.refusal.done"):
     refusal: str
 
 
-class ReasoningDelta(_Delta, kw_only=True, tag="response.reasoning_text.delta", gc=False):
+class ReasoningDelta(Delta, kw_only=True, tag="response.reasoning_text.delta", gc=False):
     """More of the model's reasoning."""
 
     content_index: int
@@ -160,7 +160,7 @@ class SummaryPartDone(_OfItem, kw_only=True, tag="response.reasoning_summary_par
     part: Any
 
 
-class SummaryDelta(_Delta, kw_only=True, tag="response.reasoning_summary_text.delta", gc=False):
+class SummaryDelta(Delta, kw_only=True, tag="response.reasoning_summary_text.delta", gc=False):
     """More of a summary."""
 
     summary_index: int
@@ -173,7 +173,7 @@ class SummaryDone(_OfItem, kw_only=True, tag="response.reasoning_summary_text.do
     text: str
 
 
-class ArgumentsDelta(_Delta, kw_only=True, tag="response.function_call_arguments.delta", gc=False):
+class ArgumentsDelta(Delta, kw_only=True, tag="response.function_call_arguments.delta", gc=False):
     """More of a function call's arguments."""
 
 
@@ -184,7 +184,7 @@ class ArgumentsDone(_OfItem, kw_only=True, tag="response.function_call_arguments
     arguments: str
 
 
-class CustomInputDelta(_Delta, kw_only=True, tag="response.custom_tool_call_input.delta", gc=False):
+class CustomInputDelta(Delta, kw_only=True, tag="response.custom_tool_call_input.delta", gc=False):
     """More of a custom tool's input."""
 
 
@@ -194,7 +194,7 @@ class CustomInputDone(_OfItem, kw_only=True, tag="response.custom_tool_call_inpu
     input: str
 
 
-class McpArgumentsDelta(_Delta, kw_only=True, tag="response.mcp_call_arguments.delta", gc=False):
+class McpArgumentsDelta(Delta, kw_only=True, tag="response.mcp_call_arguments.delta", gc=False):
     """More of an MCP call's arguments."""
 
 

@@ -4,21 +4,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stackwright.wire.items import Item
+from stackwright.wire.include import Include
+from stackwright.wire.items import InputItem, OutputItem
 from stackwright.wire.metadata import Metadata
 from stackwright.wire.tools import Tool, ToolChoice
 
 Status = Literal["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"]
-Include = Literal[
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
 
@@ -80,7 +71,7 @@ class ResponseRequest(Struct, kw_only=True):
     """The body of `POST /v1/responses`. Fields not named here go to the model as they came."""
 
     model: str | None = None
-    input: str | list[dict[str, Any]] | None = None
+    input: str | list[InputItem] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
     conversation: str | ConversationRef | None = None
@@ -182,5 +173,5 @@ class Response(Struct, kw_only=True):
     usage: ResponseUsage | UnsetType = UNSET
     user: str | UnsetType = UNSET
     metadata: Metadata
-    output: list[Item] | UnsetType
+    output: list[OutputItem] | UnsetType
     """Last, so that stored items can be put in as they are. Left out where items are kept apart."""

@@ -1,0 +1,10 @@
+"""Responses: turns of a model with its tools, kept as chains."""
+
+from stackwright.areas.responses.intake import Intake
+from stackwright.areas.responses.offering import Kit
+from stackwright.areas.responses.routes import api
+from stackwright.areas.responses.service import Responses
+from stackwright.areas.responses.store import ResponseStore
+from stackwright.areas.responses.tooling import NoTools
+
+__all__ = ["Intake", "Kit", "NoTools", "ResponseStore", "Responses", "api"]

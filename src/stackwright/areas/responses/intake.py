@@ -1,0 +1,293 @@
+"""A request made ready: checked in OpenAI's order, its history read, its model found."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from stackwright import ids
+from stackwright.areas.conversations import Conversations
+from stackwright.areas.models import Catalog, fields
+from stackwright.areas.prompts import Prompts, apply
+from stackwright.areas.responses.messages import ChatMessage, messages_of
+from stackwright.areas.responses.model import ChatModel
+from stackwright.areas.responses.offering import Kit, Offered, choice
+from stackwright.areas.responses.store import ResponseStore
+from stackwright.engine.state import Frame, Turn
+from stackwright.errors import InvalidRequest, NotFound
+from stackwright.kit.decoding import from_decoding
+from stackwright.wire.items import Item, ItemReference, decode, decode_many, parse_input
+from stackwright.wire.responses import (
+    ConversationRef,
+    JsonObject,
+    JsonSchema,
+    PlainText,
+    PromptRef,
+    Reasoning,
+    Response,
+    ResponseRequest,
+    TextConfig,
+)
+from stackwright.wire.tools import McpTool, Tool
+
+_KNOWN = frozenset(ResponseRequest.__struct_fields__)
+_PASSED_ON = (
+    "temperature",
+    "top_p",
+    "parallel_tool_calls",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "user",
+)
+"""Fields that chat completions know under the same name."""
+_LOGPROBS = "message.output_text.logprobs"
+
+
+class Ready(NamedTuple):
+    """A request that can be run."""
+
+    turn: Turn
+    model: ChatModel
+    new: list[Item]
+    """Its own input: what it adds to the history."""
+    stored: bool
+    conversation: str | None
+    prompt_hash: str | None = None
+
+
+class _Effective(NamedTuple):
+    """A request after its prompt was merged in."""
+
+    request: ResponseRequest
+    shown: ResponseRequest
+    """Without what the prompt's declaration calls sensitive."""
+    frame: list[Item]
+    """The prompt's own messages: before the history, and no part of it."""
+    echo: PromptRef | None
+    hash: str | None
+
+
+class Intake:
+    """Makes requests ready."""
+
+    def __init__(
+        self, catalog: Catalog, store: ResponseStore, conversations: Conversations, prompts: Prompts, kit: Kit
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._conversations = conversations
+        self._prompts = prompts
+        self._kit = kit
+
+    async def ready(self, tenant: str, request: ResponseRequest, raw: bytes) -> Ready:
+        """Return what to run. `raw` is the body as it came, for fields that only the vendor knows."""
+        effective = await self._effective(tenant, request, raw)
+        request = effective.request
+        _refuse_what_nobody_does(request)
+        conversation = _conversation(request)
+        history = await self._history(tenant, request, conversation)
+        new = [] if request.input is None else await self._input(tenant, request.input)
+        target = self._catalog.resolve(tenant, _model(request))
+        port = target.chat
+        offered = self._kit.offered(request.tools or ())
+        response = _response(effective, conversation)
+        model = ChatModel(
+            port,
+            target.name,
+            _messages(request, [*effective.frame, *history, *new]),
+            {**_extras(raw), **_params(request, offered)},
+            stream=bool(request.stream),
+            logprobs=_LOGPROBS in (request.include or ()),
+        )
+        turn = Turn(frame=Frame(response=response), offers=offered.offers)
+        return Ready(turn, model, new, response.store, conversation, effective.hash)
+
+    async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> "_Effective":
+        if request.prompt is None:
+            _refuse_nothing(request)
+            return _Effective(request, request, [], None, None)
+        resolved = await self._prompts.resolve(tenant, request.prompt)
+        sent = msgspec.json.decode(raw)
+        del sent["prompt"]
+        merged = apply(resolved, request.prompt.variables, sent)
+        effective = _request(merged.fields)
+        shown = effective if merged.shown is merged.fields else _request(merged.shown)
+        echo = PromptRef(**merged.prompt)
+        return _Effective(effective, shown, parse_input(merged.messages), echo, resolved.hash)
+
+    async def _history(self, tenant: str, request: ResponseRequest, conversation: str | None) -> list[Item]:
+        if request.previous_response_id is not None:
+            return await self._chain(tenant, request.previous_response_id)
+        if conversation is None:
+            return []
+        try:
+            return await self._conversations.history(tenant, conversation)
+        except NotFound:
+            raise _not_found("Conversation", conversation, "conversation", None, 404) from None
+
+    async def _chain(self, tenant: str, previous: str) -> list[Item]:
+        links = await self._store.items.chain(tenant, previous)
+        missing = links[0].previous_id if links else previous
+        if missing is not None:
+            raise _not_found("Previous response", missing, "previous_response_id", "previous_response_not_found", 400)
+        return decode_many([link.body for link in links if link.body is not None])
+
+    async def _input(self, tenant: str, given: str | Sequence[dict[str, Any]]) -> list[Item]:
+        items = parse_input(given)
+        for place, item in enumerate(items):
+            if isinstance(item, ItemReference):
+                found = await self._store.items.find(tenant, item.id)
+                if found is None:
+                    raise _not_found("Item", item.id, f"input[{place}].id", None, 404)
+                items[place] = decode(found)
+        return items
+
+
+def _refuse_what_nobody_does(request: ResponseRequest) -> None:
+    for name in ("moderation", "context_management", "background"):
+        if getattr(request, name):
+            raise InvalidRequest(
+                f"Unsupported parameter: '{name}' is not supported here.", param=name, code="unsupported_parameter"
+            )
+
+
+def _refuse_nothing(request: ResponseRequest) -> None:
+    sources = [request.input, request.previous_response_id, request.conversation]
+    if all(source is None for source in sources):
+        raise InvalidRequest(
+            "One of 'input', 'previous_response_id', 'prompt' or 'conversation' must be provided.",
+            param="input",
+            code="missing_required_parameter",
+        )
+
+
+def _conversation(request: ResponseRequest) -> str | None:
+    given = request.conversation
+    if given is not None and request.previous_response_id is not None:
+        raise InvalidRequest(
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. A conversation has its own "
+            "history.",
+            param="previous_response_id",
+            code="mutually_exclusive_parameters",
+        )
+    return given.id if isinstance(given, ConversationRef) else given
+
+
+def _not_found(what: str, id: str, param: str, code: str | None, status: int) -> InvalidRequest:
+    error = InvalidRequest(f"{what} with id '{id}' not found.", param=param, code=code)
+    error.status = status
+    return error
+
+
+def _request(merged: dict[str, Any]) -> ResponseRequest:
+    try:
+        return msgspec.convert(merged, ResponseRequest)
+    except msgspec.ValidationError as error:
+        raise from_decoding(error) from None
+
+
+def _model(request: ResponseRequest) -> str:
+    if request.model is None:
+        raise InvalidRequest("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
+    return request.model
+
+
+def _response(effective: _Effective, conversation: str | None) -> Response:
+    """Return the response as it begins."""
+    request = effective.shown
+    return Response(
+        id=ids.mint("resp_"),
+        created_at=int(time.time()),
+        status="in_progress",
+        instructions=request.instructions,
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=request.max_tool_calls,
+        model=_model(request),
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        previous_response_id=request.previous_response_id,
+        conversation=None if conversation is None else ConversationRef(id=conversation),
+        prompt=effective.echo,
+        prompt_cache_key=request.prompt_cache_key,
+        prompt_cache_retention=request.prompt_cache_retention,
+        reasoning=request.reasoning or Reasoning(),
+        safety_identifier=request.safety_identifier,
+        service_tier=request.service_tier,
+        store=request.store is not False,
+        temperature=request.temperature,
+        text=_text(request.text),
+        tool_choice=request.tool_choice or "auto",
+        tools=[_shown(tool) for tool in request.tools or ()],
+        top_logprobs=request.top_logprobs,
+        top_p=request.top_p,
+        truncation=request.truncation or "disabled",
+        user=request.user or UNSET,
+        metadata=request.metadata or {},
+        output=[],
+    )
+
+
+def _text(given: TextConfig | None) -> TextConfig:
+    if given is None:
+        return TextConfig(format=PlainText())
+    return given if given.format is not None else msgspec.structs.replace(given, format=PlainText())
+
+
+def _shown(tool: Tool) -> Tool:
+    """Return a tool without its secrets."""
+    if isinstance(tool, McpTool):
+        return msgspec.structs.replace(tool, authorization=UNSET, headers=None)
+    return tool
+
+
+def _messages(request: ResponseRequest, items: Sequence[Item]) -> list[ChatMessage]:
+    before = [{"role": "system", "content": request.instructions}] if request.instructions else []
+    messages = [*before, *messages_of(items)]
+    if not messages:
+        raise InvalidRequest("There is nothing to answer: 'input' and the history are empty.", param="input")
+    return messages
+
+
+def _extras(raw: bytes) -> dict[str, Raw]:
+    """Return the fields that we do not know: they go to the vendor as they came."""
+    return {name: value for name, value in fields(raw).items() if name not in _KNOWN}
+
+
+def _params(request: ResponseRequest, offered: Offered) -> dict[str, Any]:
+    """Return the fields of a chat request, without what is the same for every round of the turn."""
+    params: dict[str, Any] = {name: value for name in _PASSED_ON if (value := getattr(request, name)) is not None}
+    if request.reasoning and request.reasoning.effort is not None:
+        params["reasoning_effort"] = request.reasoning.effort
+    if request.text is not None:
+        params |= _text_params(request.text)
+    if _LOGPROBS in (request.include or ()) or request.top_logprobs:
+        params["logprobs"] = True
+        params["top_logprobs"] = request.top_logprobs or 0
+    functions, chosen = choice(request.tool_choice, offered)
+    if functions:
+        params["tools"] = [{"type": "function", "function": one} for one in functions]
+        if chosen is not None:
+            params["tool_choice"] = chosen
+    else:
+        params.pop("parallel_tool_calls", None)
+    return params
+
+
+def _text_params(text: TextConfig) -> dict[str, Any]:
+    params: dict[str, Any] = {} if text.verbosity is None else {"verbosity": text.verbosity}
+    match text.format:
+        case JsonObject():
+            params["response_format"] = {"type": "json_object"}
+        case JsonSchema() as given:
+            schema: dict[str, Any] = {"name": given.name, "schema": given.schema}
+            if given.description is not UNSET:
+                schema["description"] = given.description
+            if given.strict is not None:
+                schema["strict"] = given.strict
+            params["response_format"] = {"type": "json_schema", "json_schema": schema}
+        case _:
+            pass
+    return params

@@ -1,0 +1,170 @@
+"""Items as chat messages: what a model that speaks chat completions is shown of a conversation."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from stackwright.areas.responses.offering import APPLY_PATCH, LOCAL_SHELL, SEPARATOR, SHELL
+from stackwright.errors import InvalidRequest
+from stackwright.wire.content import InputFile, InputImage, InputPart, InputText, OutputText, Refusal
+from stackwright.wire.items import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    LocalShellCall,
+    LocalShellCallOutput,
+    MCPCall,
+    Message,
+    Reasoning,
+    ShellCall,
+    ShellCallOutput,
+)
+
+ChatMessage = dict[str, Any]
+
+_ROLES = {"developer": "system"}
+"""Chat vendors know `system`, many do not know `developer`."""
+_SILENT = frozenset({"reasoning", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"})
+
+
+def messages_of(items: Iterable[Item]) -> list[ChatMessage]:
+    """Return the messages that items are.
+
+    Raises:
+        InvalidRequest: A call has no output, an output no call, or an item is of a kind that cannot be shown.
+    """
+    said = _Said()
+    for item in items:
+        said.add(item)
+    said.check()
+    return said.messages
+
+
+class _Said:
+    """Messages so far, and the calls that wait for their outputs."""
+
+    def __init__(self) -> None:
+        self.messages: list[ChatMessage] = []
+        self._called: set[str] = set()
+        self._waiting: dict[str, None] = {}
+
+    def add(self, item: Item) -> None:
+        match item:
+            case Message():
+                self.messages.append(_message(item))
+            case Reasoning():
+                pass
+            case FunctionCall():
+                self._call(item.call_id, _named(item.namespace, item.name), item.arguments)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                self._output(item.call_id, _output(item.output))
+            case CustomToolCall():
+                self._call(item.call_id, _named(item.namespace, item.name), _json({"input": item.input}))
+            case LocalShellCall():
+                self._call(item.call_id, LOCAL_SHELL, _json(item.action))
+            case ShellCall():
+                self._call(item.call_id, SHELL, _json(item.action))
+            case ApplyPatchCall():
+                self._call(item.call_id, APPLY_PATCH, _json({"operation": item.operation}))
+            case LocalShellCallOutput():
+                self._output(item.call_id, item.output)
+            case ShellCallOutput():
+                self._output(item.call_id, _json(item.output))
+            case ApplyPatchCallOutput():
+                self._output(item.call_id, item.output or item.status)
+            case MCPCall():
+                self._call(item.id, _named(item.server_label, item.name), item.arguments or "{}")
+                self._output(item.id, item.output or (_json(item.error) if item.error else ""))
+            case _:
+                self._skip(item)
+
+    def check(self) -> None:
+        """Raise `InvalidRequest` when a call has no output: models do not bear that."""
+        for call_id in self._waiting:
+            raise InvalidRequest(f"No tool output found for function call {call_id}.", param="input")
+
+    def _call(self, call_id: str, name: str, arguments: str) -> None:
+        call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        last = self.messages[-1] if self.messages else None
+        if last is None or last["role"] != "assistant":
+            last = {"role": "assistant", "content": None}
+            self.messages.append(last)
+        last.setdefault("tool_calls", []).append(call)
+        self._called.add(call_id)
+        self._waiting[call_id] = None
+
+    def _output(self, call_id: str, content: Any) -> None:
+        if call_id not in self._called:
+            raise InvalidRequest(f"No tool call found for function call output with call_id {call_id}.", param="input")
+        self._waiting.pop(call_id, None)
+        self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+
+    def _skip(self, item: Item) -> None:
+        kind = str(item.__struct_config__.tag)
+        if kind not in _SILENT:
+            raise InvalidRequest(
+                f"Items of type '{kind}' cannot be shown to models here. Leave them out.",
+                param="input",
+                code="unsupported_item",
+            )
+
+
+def _message(message: Message) -> ChatMessage:
+    role = _ROLES.get(message.role, message.role)
+    parts = message.content
+    if len(parts) == 1 and isinstance(parts[0], InputText | OutputText):
+        return {"role": role, "content": parts[0].text}
+    if role == "assistant":
+        return {"role": role, "content": message.text}
+    return {"role": role, "content": [_part(part) for part in parts]}
+
+
+def _part(part: InputPart | OutputText | Refusal) -> dict[str, Any]:
+    match part:
+        case InputText() | OutputText():
+            return {"type": "text", "text": part.text}
+        case Refusal():
+            return {"type": "text", "text": part.refusal}
+        case InputImage():
+            return _image(part)
+        case InputFile():
+            return _file(part)
+
+
+def _image(image: InputImage) -> dict[str, Any]:
+    if image.image_url is None:
+        raise _no_files("an image")
+    # `original` is the Responses API's own word; chat's for the same is `high`.
+    detail = "high" if image.detail == "original" else image.detail
+    return {"type": "image_url", "image_url": {"url": image.image_url, "detail": detail}}
+
+
+def _file(file: InputFile) -> dict[str, Any]:
+    if file.file_data is None:
+        raise _no_files("a file by its URL" if file.file_url else "a file")
+    return {"type": "file", "file": {"filename": file.filename or "file", "file_data": file.file_data}}
+
+
+def _no_files(what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{what[0].upper()}{what[1:]} cannot be fetched here yet. Send its content as a `data:` URL.",
+        param="input",
+        code="unsupported_content",
+    )
+
+
+def _output(output: str | list[InputPart]) -> Any:
+    return output if isinstance(output, str) else [_part(part) for part in output]
+
+
+def _named(group: str | None, name: str) -> str:
+    return f"{group}{SEPARATOR}{name}" if group else name
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

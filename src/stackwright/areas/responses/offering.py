@@ -1,0 +1,211 @@
+"""Tools as the model knows them: all are functions."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from stackwright.engine.state import Offer
+from stackwright.errors import InvalidRequest
+from stackwright.wire.tools import (
+    ApplyPatchTool,
+    ChooseAllowed,
+    ChooseApplyPatch,
+    ChooseCustom,
+    ChooseFunction,
+    ChooseLocalShell,
+    ChooseShell,
+    CustomTool,
+    FunctionTool,
+    LocalShellTool,
+    McpTool,
+    NamespaceTool,
+    ShellTool,
+    Tool,
+    ToolChoice,
+    kind,
+)
+
+Function = dict[str, Any]
+"""A tool in the words of chat completions."""
+
+LOCAL_SHELL, SHELL, APPLY_PATCH = "local_shell", "shell", "apply_patch"
+SEPARATOR = "__"
+
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_CUSTOM = {"type": "object", "properties": {"input": _TEXT}, "required": ["input"], "additionalProperties": False}
+_SHELLS: dict[str, Function] = {
+    LOCAL_SHELL: {
+        "name": LOCAL_SHELL,
+        "description": "Run one command on the user's machine and return what it prints.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "command": {**_TEXTS, "description": "The program and its arguments."},
+                "working_directory": {**_TEXT, "description": "Where to run it."},
+                "timeout_ms": {"type": "integer", "description": "How long it may take."},
+                "env": {"type": "object", "additionalProperties": _TEXT, "description": "More environment variables."},
+            },
+            "required": ["command"],
+            "additionalProperties": False,
+        },
+    },
+    SHELL: {
+        "name": SHELL,
+        "description": "Run shell commands on the user's machine and return what they print.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "commands": {**_TEXTS, "description": "Command lines."},
+                "timeout_ms": {"type": "integer", "description": "How long they may take."},
+                "max_output_length": {"type": "integer", "description": "Most characters to return."},
+            },
+            "required": ["commands"],
+            "additionalProperties": False,
+        },
+    },
+    APPLY_PATCH: {
+        "name": APPLY_PATCH,
+        "description": "Create, update or delete one file on the user's machine. `diff` is in the V4A format; "
+        "delete_file has none.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "operation": {
+                    "type": "object",
+                    "properties": {
+                        "type": {"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
+                        "path": _TEXT,
+                        "diff": _TEXT,
+                    },
+                    "required": ["type", "path"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["operation"],
+            "additionalProperties": False,
+        },
+    },
+}
+_MISSING = {
+    "file_search": "vector stores are not served here yet",
+    "web_search": "no provider for web search is configured",
+    "code_interpreter": "no provider that runs code is configured",
+    "image_generation": "no provider that makes images is configured",
+}
+
+
+class Offered(NamedTuple):
+    """What the model is offered."""
+
+    functions: list[Function]
+    offers: dict[str, Offer]
+    """What each function stands for, by the name the model knows it under."""
+    servers: list[McpTool]
+
+
+class Kit:
+    """Decides which tools this server takes."""
+
+    def __init__(self, ignored: Collection[str]) -> None:
+        """`ignored` are the types that are dropped without a word, as the run file says."""
+        self._ignored = frozenset(ignored)
+
+    def offered(self, tools: Sequence[Tool]) -> Offered:
+        """Return what to offer. `InvalidRequest` for a tool that nobody here can run, and for names that clash."""
+        found = Offered([], {}, [])
+        for place, tool in enumerate(tools):
+            self._add(tool, f"tools[{place}]", found)
+        return found
+
+    def _add(self, tool: Tool, param: str, found: Offered) -> None:
+        match tool:
+            case FunctionTool():
+                _offer(_function(tool), Offer(kind="function", name=tool.name), param, found)
+            case CustomTool():
+                _offer(_custom(tool), Offer(kind="custom", name=tool.name), param, found)
+            case NamespaceTool():
+                _offer_all(tool, param, found)
+            case LocalShellTool():
+                _offer(_SHELLS[LOCAL_SHELL], Offer(kind="local_shell", name=LOCAL_SHELL), param, found)
+            case ShellTool():
+                _offer(_SHELLS[SHELL], Offer(kind="shell", name=SHELL), param, found)
+            case ApplyPatchTool():
+                _offer(_SHELLS[APPLY_PATCH], Offer(kind="apply_patch", name=APPLY_PATCH), param, found)
+            case _ if kind(tool) in self._ignored:
+                pass
+            case _:
+                raise _unserved(tool, param)
+
+
+def choice(chosen: ToolChoice | None, offered: Offered) -> tuple[list[Function], Any]:
+    """Return the functions to offer and chat's `tool_choice` for a response's. `InvalidRequest` for a tool that is
+    not among `tools`."""
+    everything = offered.functions
+    match chosen:
+        case None | "auto" | "none" | "required":
+            return everything, chosen
+        case ChooseAllowed():
+            names = {_name_of(one, offered, f"tool_choice.tools[{place}]") for place, one in enumerate(chosen.tools)}
+            return [one for one in everything if one["name"] in names], chosen.mode
+        case ChooseFunction() | ChooseCustom():
+            wanted = {"type": "function" if isinstance(chosen, ChooseFunction) else "custom", "name": chosen.name}
+        case ChooseShell() | ChooseLocalShell() | ChooseApplyPatch():
+            wanted = {"type": str(chosen.__struct_config__.tag)}
+        case _:
+            wanted = {"type": str(chosen.__struct_config__.tag)}
+    return everything, {"type": "function", "function": {"name": _name_of(wanted, offered, "tool_choice")}}
+
+
+def _name_of(wanted: dict[str, Any], offered: Offered, param: str) -> str:
+    """Return the function that stands for a tool."""
+    sort, name = wanted.get("type"), wanted.get("name")
+    for function, offer in offered.offers.items():
+        if offer.kind == sort and name in (None, offer.name, function):
+            return function
+    what = f"{sort} {name!r}" if name else repr(sort)
+    raise InvalidRequest(f"Tool choice {what} not found in 'tools' parameter.", param=param)
+
+
+def _offer(function: Function, offer: Offer, param: str, found: Offered) -> None:
+    name = function["name"]
+    if name in found.offers:
+        raise InvalidRequest(f"Two tools are called '{name}'. Give each a name of its own.", param=f"{param}.name")
+    found.functions.append(function)
+    found.offers[name] = offer
+
+
+def _offer_all(group: NamespaceTool, param: str, found: Offered) -> None:
+    for place, tool in enumerate(group.tools):
+        function = _function(tool) if isinstance(tool, FunctionTool) else _custom(tool)
+        function["name"] = f"{group.name}{SEPARATOR}{tool.name}"
+        function["description"] = " ".join(filter(None, (group.description, function.get("description"))))
+        kind = "function" if isinstance(tool, FunctionTool) else "custom"
+        offer = Offer(kind=kind, name=tool.name, namespace=group.name)  # type: ignore[arg-type]
+        _offer(function, offer, f"{param}.tools[{place}]", found)
+
+
+def _function(tool: FunctionTool) -> Function:
+    optional = {"description": tool.description, "parameters": tool.parameters, "strict": tool.strict}
+    return {"name": tool.name, **{name: value for name, value in optional.items() if value is not None}}
+
+
+def _custom(tool: CustomTool) -> Function:
+    described = [tool.description or f"Takes free text as `input`. ({tool.name})"]
+    if tool.format and tool.format.get("type") == "grammar":
+        described.append(
+            f"`input` must match this {tool.format.get('syntax')} grammar:\n{tool.format.get('definition')}"
+        )
+    return {"name": tool.name, "description": "\n\n".join(described), "parameters": _CUSTOM}
+
+
+def _unserved(tool: Tool, param: str) -> InvalidRequest:
+    family = next((name for name in _MISSING if kind(tool).startswith(name)), "")
+    why = _MISSING.get(family, "nobody here can run it")
+    if isinstance(tool, McpTool):
+        why = "MCP servers are not called from here yet"
+    return InvalidRequest(
+        f"The tool '{kind(tool)}' cannot be used: {why}. Leave it out, or list it under responses.ignore_tools in the "
+        "run file to have it dropped.",
+        param=f"{param}.type",
+        code="unsupported_tool",
+    )

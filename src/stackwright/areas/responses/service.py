@@ -1,0 +1,241 @@
+"""One response: make it ready, run it, keep it, answer. Streaming and blocking are one run with two readers."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from typing import Any, get_args
+
+import msgspec
+from msgspec import UNSET
+
+from stackwright.areas.conversations import Conversations
+from stackwright.areas.responses.intake import Intake, Ready
+from stackwright.areas.responses.items import ItemRow
+from stackwright.areas.responses.store import ResponseStore, StoredResponse
+from stackwright.areas.responses.types import (
+    InputItemsQuery,
+    InputTokens,
+    ListQuery,
+    ResponseDeleted,
+    RetrieveQuery,
+)
+from stackwright.engine.ports import Tools
+from stackwright.engine.run import Run
+from stackwright.errors import InvalidRequest, StackwrightError
+from stackwright.http.call import Json, Stream
+from stackwright.storage.sql import Script
+from stackwright.wire import events
+from stackwright.wire.events import Event
+from stackwright.wire.include import Include, hide, may_hide
+from stackwright.wire.items import decode_many, encode
+from stackwright.wire.responses import ResponseRequest
+
+_encode = msgspec.json.Encoder().encode
+_PADDED = 16
+"""Deltas are padded to a multiple of so many characters, on request."""
+
+
+class Responses:
+    """Responses, made and kept."""
+
+    def __init__(self, intake: Intake, store: ResponseStore, conversations: Conversations, tools: Tools) -> None:
+        self._intake = intake
+        self._store = store
+        self._conversations = conversations
+        self._tools = tools
+        self._unfinished: set[asyncio.Task[bytes]] = set()
+
+    async def create(self, tenant: str, request: ResponseRequest, raw: bytes) -> Json | Stream:
+        """Answer one request; `raw` is its body as it came."""
+        ready = await self._intake.ready(tenant, request, raw)
+        making = _Making(tenant, ready, Run(ready.turn, ready.model, self._tools))
+        if request.stream:
+            options = request.stream_options
+            return Stream(self._stream(making, padded=bool(options and options.include_obfuscation)))
+        return Json(await self._whole(making))
+
+    async def _whole(self, making: "_Making") -> bytes:
+        async with self._watched(making):
+            async with aclosing(making.run.events()) as batches:
+                async for _ in batches:
+                    pass
+            return await self._keep(making)
+
+    async def _stream(self, making: "_Making", *, padded: bool) -> AsyncGenerator[bytes, None]:
+        async with self._watched(making), aclosing(making.run.events()) as batches:
+            async for made in batches:
+                told = await self._kept(making, made) if making.run.ended else made
+                yield _framed(_padded(told) if padded else told)
+
+    @asynccontextmanager
+    async def _watched(self, making: "_Making") -> AsyncIterator[None]:
+        """Hold a place in the queue of writes; when the caller leaves, keep what was said so far."""
+        with ExitStack() as place:
+            if making.keeps:
+                place.enter_context(self._store.place())
+            try:
+                yield
+            except (asyncio.CancelledError, GeneratorExit):
+                if making.keeps and not making.kept and making.run.published:
+                    self._keep_later(making, place.pop_all())
+                raise
+
+    async def _kept(self, making: "_Making", made: list[Event]) -> list[Event]:
+        """Keep the response before its end is told; when that fails, the end is the failure."""
+        try:
+            await self._keep(making)
+        except StackwrightError as error:
+            last = made[-1]
+            failed = events.ErrorEvent(code=error.code, message=error.message, param=error.param)
+            failed.sequence_number = last.sequence_number
+            return [*made[:-1], failed]
+        return made
+
+    async def _keep(self, making: "_Making") -> bytes:
+        """Commit what was made, and return the response's JSON."""
+        making.kept = True
+        response = making.run.response
+        body = _encode(msgspec.structs.replace(response, output=UNSET))
+        output = [encode(item) for item in making.run.turn.output]
+        if making.keeps:
+            await self._commit(making, body, output)
+        return spliced(body, output)
+
+    async def _commit(self, making: "_Making", body: bytes, output: Sequence[bytes]) -> None:
+        ready, response, tenant = making.ready, making.run.response, making.tenant
+        row = None
+        rows: list[ItemRow] = []
+        if ready.stored:
+            row = StoredResponse(
+                id=response.id,
+                created=response.created_at,
+                status=response.status,
+                model=response.model,
+                previous_id=response.previous_response_id,
+                conversation=ready.conversation,
+                prompt_hash=ready.prompt_hash,
+                body=body,
+            )
+            rows = [ItemRow(item.id, encode(item), False) for item in ready.new]
+            rows += [ItemRow(item.id, raw, True) for item, raw in zip(response.output or (), output, strict=True)]
+        await self._store.add(tenant, row, rows, self._appending(making) if ready.conversation else None)
+
+    def _appending(self, making: "_Making") -> Any:
+        conversation = making.ready.conversation
+        assert conversation is not None
+        items = [*making.ready.new, *making.run.turn.output]
+
+        def script() -> Script[None]:
+            return self._conversations.appending(making.tenant, conversation, items)
+
+        return script
+
+    def _keep_later(self, making: "_Making", place: ExitStack) -> None:
+        """The caller is gone, and with it the task: what was said is kept by another, in the same place."""
+        making.run.cancel()
+        task = asyncio.get_running_loop().create_task(self._keep(making))
+        task.add_done_callback(lambda _: place.close())
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+
+    async def settle(self) -> None:
+        """Wait for what is still being kept. Called once, when no request is left."""
+        await asyncio.gather(*self._unfinished, return_exceptions=True)
+
+    async def get(self, tenant: str, id: str, query: RetrieveQuery) -> Json:
+        """Return a stored response."""
+        if query.stream:
+            raise InvalidRequest(
+                "Only a response that was created with 'background: true' and 'stream: true' can be streamed again.",
+                param="stream",
+            )
+        found = await self._store.get(tenant, id)
+        return Json(spliced(found.body, hidden(found.output, query.include)))
+
+    async def page(self, tenant: str, query: ListQuery) -> Json:
+        """Return some stored responses."""
+        found = await self._store.page(
+            tenant, after=query.after, order=query.order, limit=query.limit, model=query.model
+        )
+        outputs = await self._store.outputs(tenant, [row.id for row in found.rows])
+        data = [spliced(row.body, hidden(outputs[row.id], ())) for row in found.rows]
+        return _listed(data, [row.id for row in found.rows], has_more=found.has_more)
+
+    async def input_items(self, tenant: str, id: str, query: InputItemsQuery) -> Json:
+        """Return some of a response's own input items."""
+        # One more than asked for answers `has_more` without a count.
+        rows = await self._store.items.page(tenant, id, after=query.after, order=query.order, limit=query.limit + 1)
+        if not rows:
+            await self._store.check(tenant, id)
+            if query.after is not None and not await self._store.items.has_input(tenant, id, query.after):
+                raise InvalidRequest(f"No item with id {query.after!r} to list after.", param="after")
+        shown = rows[: query.limit]
+        bodies = hidden([body for _, body in shown], query.include)
+        return _listed(bodies, [item_id for item_id, _ in shown], has_more=len(rows) > query.limit)
+
+    async def delete(self, tenant: str, id: str) -> ResponseDeleted:
+        """Delete a stored response and its items."""
+        await self._store.delete(tenant, id)
+        return ResponseDeleted(id=id)
+
+    async def cancel(self, tenant: str, id: str) -> Json:
+        """Cancel a response that is being made in the background."""
+        await self._store.check(tenant, id)
+        raise InvalidRequest("Cannot cancel a synchronous response.", param="response_id")
+
+    async def input_tokens(self, tenant: str, request: ResponseRequest, raw: bytes) -> InputTokens:
+        """Count a request's tokens."""
+        await self._intake.ready(tenant, request, raw)
+        raise InvalidRequest(
+            f"Nobody can count the tokens of '{request.model}' without running it: its provider has no counter, and "
+            "an estimate would be a guess. The usage of a response says what it took.",
+            code="unsupported_by_model",
+        )
+
+
+class _Making:
+    """A response being made."""
+
+    def __init__(self, tenant: str, ready: Ready, run: Run) -> None:
+        self.tenant = tenant
+        self.ready = ready
+        self.run = run
+        self.keeps = ready.stored or ready.conversation is not None
+        """Whether the database hears of it."""
+        self.kept = False
+
+
+def spliced(body: bytes, output: Sequence[bytes]) -> bytes:
+    """Return a response's JSON with its output items put in."""
+    return b'%b,"output":[%b]}' % (body[:-1], b",".join(output))
+
+
+def hidden(items: Sequence[bytes], include: Sequence[Include]) -> Sequence[bytes]:
+    """Return items without what is not included. Most have nothing to hide, and go out as they are."""
+    if not any(may_hide(item) for item in items):
+        return items
+    return [encode(hide(item, include)) for item in decode_many(items)]
+
+
+def _framed(made: Sequence[Event]) -> bytes:
+    """Return events as server-sent events, named as OpenAI names them."""
+    return b"".join([b"event: %b\ndata: %b\n\n" % (_NAMES[type(event)], _encode(event)) for event in made])
+
+
+_NAMES = {kind: str(kind.__struct_config__.tag).encode() for kind in get_args(Event)}
+
+
+def _padded(made: Sequence[Event]) -> Sequence[Event]:
+    for event in made:
+        if isinstance(event, events.Delta):
+            event.obfuscation = secrets.token_urlsafe(_PADDED)[: _PADDED - len(event.delta) % _PADDED]
+    return made
+
+
+def _listed(bodies: Sequence[bytes], ids: Sequence[str], *, has_more: bool) -> Json:
+    first, last = (ids[0], ids[-1]) if ids else (None, None)
+    return Json(
+        b'{"object":"list","data":[%b],"first_id":%b,"last_id":%b,"has_more":%b}'
+        % (b",".join(bodies), _encode(first), _encode(last), b"true" if has_more else b"false")
+    )

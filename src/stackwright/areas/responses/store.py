@@ -1,0 +1,152 @@
+"""Where responses live: a row for each, and its own items beside it."""
+# ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from msgspec import Struct
+
+from stackwright.areas.responses.items import ItemRow, ItemRows
+from stackwright.errors import InvalidRequest, NotFound
+from stackwright.kit.page import Order
+from stackwright.storage.sql import Script
+from stackwright.storage.sql.columns import quoted
+from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.writer import WriteQueue
+
+
+class StoredResponse(Struct):
+    """One row. `body` is the response's JSON without its output, which is in the items."""
+
+    id: str
+    created: int
+    status: str
+    model: str
+    previous_id: str | None
+    conversation: str | None
+    prompt_hash: str | None
+    body: bytes
+
+
+class Whole(Struct):
+    """A response as it is read: the row's JSON, and that of its output items."""
+
+    status: str
+    body: bytes
+    output: list[bytes]
+
+
+class UnknownResponse(NotFound):
+    """No such response."""
+
+    def __init__(self, id: str) -> None:
+        InvalidRequest.__init__(self, f"Response with id '{id}' not found.")
+
+
+class ResponseStore:
+    """Stored responses."""
+
+    def __init__(self, queue: WriteQueue, table_name: str) -> None:
+        self._queue = queue
+        self.items = ItemRows(queue, table_name)
+        self._table: Table[StoredResponse] = Table(
+            queue,
+            table_name,
+            StoredResponse,
+            kind="response",
+            indexes=[("model",)],
+            later=self.items.migrations(version=2),
+        )
+        responses, items = quoted(table_name), quoted(f"{table_name}_items")
+        self._read = queue.render(
+            f"SELECT r.status, r.body, i.body FROM {responses} r LEFT JOIN {items} i "
+            "ON i.tenant = r.tenant AND i.response_id = r.id AND i.output = 1 "
+            "WHERE r.tenant = $1 AND r.id = $2 ORDER BY i.place"
+        )
+        self._outputs = f"SELECT response_id, body FROM {items} WHERE tenant = $1 AND output = 1 AND response_id IN "
+
+    @property
+    def name(self) -> str:
+        """What migrations call this store."""
+        return self._table.name
+
+    @property
+    def backend_name(self) -> str:
+        """The backend that the rows are in."""
+        return self._queue.name
+
+    @property
+    def schema_version(self) -> int:
+        """The version that `prepare` brings the tables to."""
+        return self._table.migrations[-1].version
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their commit."""
+        return self._queue.depth
+
+    async def prepare(self) -> None:
+        """Make the tables, now or as soon as the database is there."""
+        await self._table.prepare()
+
+    def place(self) -> AbstractContextManager[None]:
+        """Hold a place for a response from before its model is called until it is kept. `Unavailable` when too many
+        are on their way."""
+        return self._queue.place()
+
+    async def add(
+        self,
+        tenant: str,
+        row: StoredResponse | None,
+        items: Sequence[ItemRow],
+        also: Callable[[], Script[None]] | None = None,
+    ) -> None:
+        """Keep a response and its items, and what a conversation gets, in one transaction; committed on return."""
+
+        def script() -> Script[None]:
+            if row is not None:
+                yield self._table.insert_do(tenant, row)
+                yield from self.items.adding(tenant, row.id, items)
+            if also is not None:
+                yield from also()
+
+        await self._queue.transact(script)
+
+    async def get(self, tenant: str, id: str) -> Whole:
+        """Return a response."""
+        rows = await self._queue.fetch(self._read, tenant, id)
+        if not rows:
+            raise UnknownResponse(id)
+        return Whole(rows[0][0], rows[0][1], [item for _, _, item in rows if item is not None])
+
+    async def check(self, tenant: str, id: str) -> None:
+        """Raise `UnknownResponse` when there is no such response."""
+        if await self._table.find(tenant, id) is None:
+            raise UnknownResponse(id)
+
+    async def page(
+        self, tenant: str, *, after: str | None, order: Order, limit: int, model: str | None
+    ) -> Slice[StoredResponse]:
+        """Return some responses by order of arrival."""
+        where = {} if model is None else {"model": model}
+        return await self._table.page(tenant, after=after, order=order, limit=limit, where=where)
+
+    async def outputs(self, tenant: str, ids: Sequence[str]) -> dict[str, list[bytes]]:
+        """Return the JSON of the output items of some responses."""
+        found: dict[str, list[bytes]] = {one: [] for one in ids}
+        if ids:
+            places = ", ".join(f"${place}" for place in range(2, len(ids) + 2))
+            sql = self._queue.render(f"{self._outputs}({places}) ORDER BY response_id, place")
+            for one, body in await self._queue.fetch(sql, tenant, *ids):
+                found[one].append(body)
+        return found
+
+    async def delete(self, tenant: str, id: str) -> None:
+        """Delete a response and its items."""
+
+        def script() -> Script[None]:
+            if not (yield self._table.delete_do(tenant, id)):
+                raise UnknownResponse(id)
+            yield from self.items.deleting(tenant, id)
+
+        await self._queue.transact(script)
