@@ -9,8 +9,7 @@ from stackwright.config.complaint import Report
 from stackwright.config.locate import Node
 from stackwright.config.providers import Types, entries, type_named
 from stackwright.config.secret import MASK, mask_url
-from stackwright.config.storage import Family, KVReference, Stores
-from stackwright.config.words import REFERENCES
+from stackwright.config.storage import REFERENCES, Family, KVReference, Stores
 
 _DRIVERS = {"sqlite", "postgres", "redis", "mongodb"}
 _STORES = {f"{name}_store": name for name in Stores.model_fields}

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from stackwright.config.complaint import Report
 from stackwright.config.locate import Node
-from stackwright.config.storage import BACKEND_TYPES, Family, KVReference, SqlReference, Stores
-from stackwright.config.words import REFERENCES, of_known, quote
+from stackwright.config.storage import BACKEND_TYPES, REFERENCES, Family, KVReference, SqlReference, Stores
+from stackwright.config.words import of_known, quote
 
 _ADDRESS = ("db_path", "connection_string", "url", "host", "port", "db")
 _KV_PLACE = ("table_name", "collection_name", "namespace")

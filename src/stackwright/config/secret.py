@@ -1,8 +1,9 @@
 """Secrets: strings that print as asterisks and can be read again from where they came."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote
 from weakref import WeakValueDictionary
 
 from pydantic import GetCoreSchemaHandler
@@ -13,6 +14,9 @@ MASK = "********"
 _IN_URL = re.compile(r"(?<=://)([^/?#\s@:]*):([^\s]*)(?=@)")
 _IN_QUERY = re.compile(r"(?i)(?<=[?&;])((?:[\w-]*[_-])?(?:password|token|key|secret|sig)=)([^&;\s#]+)")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_SHORT = 4
+"""What is shorter would be found in ordinary words."""
+
 _SMELLS = {"password", "passwd", "passphrase", "pwd", "secret", "token", "key", "apikey", "credential", "authorization"}
 
 
@@ -91,10 +95,25 @@ _LIVE: WeakValueDictionary[int, Secret] = WeakValueDictionary()
 
 
 def known_secrets() -> frozenset[str]:
-    """Return the values of all secrets that are alive, and the passwords in those that are URLs."""
+    """Return the values of all secrets that are alive, and the passwords in those that are URLs, encoded or not."""
     values = {secret.reveal() for secret in list(_LIVE.values())}
     inner = {found[2] for value in values for found in (*_IN_URL.finditer(value), *_IN_QUERY.finditer(value))}
-    return frozenset((values | inner) - {""})
+    return frozenset((values | inner | {unquote(value) for value in inner}) - {""})
+
+
+def redacted(text: str, secrets: Iterable[str] | None = None) -> str:
+    """Return `text` with every secret masked: anywhere if it has four characters or more, else as a word of its own.
+
+    `secrets` says which; all that are known when left out.
+    """
+    hidden = {value.strip() for value in (known_secrets() if secrets is None else secrets)} - {""}
+    # The longest first, for one may be part of another.
+    for value in sorted(hidden, key=len, reverse=True):
+        if len(value) >= _SHORT:
+            text = text.replace(value, MASK)
+        elif value in text:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
+    return text
 
 
 def smells(name: str) -> bool:

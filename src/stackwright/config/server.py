@@ -1,12 +1,22 @@
 """The `server:` section: where to listen, how much to take, and who may come in."""
 
+import re
 from ipaddress import ip_address
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
+
+TENANT = r"^[A-Za-z0-9_.@-]{1,64}$"
+
+
+def _tenant(name: str) -> str:
+    # It is part of the keys of many stores, in which `/` and `*` have meanings of their own.
+    if not re.fullmatch(TENANT.strip("^$"), name):
+        raise ValueError("A tenant's name has 1 to 64 characters, each a letter (A-Z, a-z), a digit or one of _ . @ -")
+    return name
 
 
 class ApiKey(Section):
@@ -14,7 +24,11 @@ class ApiKey(Section):
 
     name: str = Field(min_length=1, description="Your name for the key; no two have the same.")
     key: Secret = Field(description="The key itself; better `${env.X}` or `${file:...}` than the text.")
-    tenant: str = Field("default", min_length=1, description="Whose rows the holder sees and makes.")
+    tenant: Annotated[str, AfterValidator(_tenant)] = Field(
+        "default",
+        description="Whose rows the holder sees and makes: 1 to 64 of `A-Z a-z 0-9 _ . @ -`.",
+        json_schema_extra={"pattern": TENANT},
+    )
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

@@ -8,10 +8,9 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
 from stackwright.config.runfile import RunFile
-from stackwright.config.secret import MASK, Secret, mask_url, smells
-
-LONG = 8
-"""A secret of this length is masked inside of other text as well; a shorter one only where it is the whole value."""
+from stackwright.config.secret import MASK, Secret, mask_url, redacted, smells
+from stackwright.config.sharing import groups, limits_of
+from stackwright.config.storage import KV_ONLY, PostgresBackend, SqliteBackend
 
 
 def show(run: RunFile) -> str:
@@ -23,17 +22,22 @@ def show(run: RunFile) -> str:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 1_000_000
     stream = StringIO()
-    yaml.dump(_plain(run, "", frozenset(_secrets(run))), stream)
+    yaml.dump(_plain(_shared(run), "", frozenset(_secrets(run))), stream)
     return stream.getvalue()
+
+
+def _shared(run: RunFile) -> RunFile:
+    """Give backends of one database the settings that are in effect for all of them."""
+    backends = dict(run.storage.backends)
+    for names in groups(backends):
+        limits = limits_of([backends[name] for name in names])
+        backends.update({name: backends[name].model_copy(update=limits) for name in names})
+    return run.model_copy(update={"storage": run.storage.model_copy(update={"backends": backends})})
 
 
 def _plain(value: Any, name: str, hidden: frozenset[str]) -> Any:
     if isinstance(value, BaseModel):
-        fields = {key: (getattr(value, key), field) for key, field in type(value).model_fields.items()}
-        # What is None by default says nothing.
-        return {
-            k: _plain(v, k, hidden) for k, (v, field) in fields.items() if v is not None or field.default is not None
-        }
+        return {key: _plain(item, key, hidden) for key, item in _fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item, str(key), hidden) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -45,13 +49,19 @@ def _plain(value: Any, name: str, hidden: frozenset[str]) -> Any:
     return _text(value if isinstance(value, str) else str(to_jsonable_python(value, fallback=str)), name, hidden)
 
 
+def _fields(value: BaseModel) -> Iterable[tuple[str, Any]]:
+    sql = isinstance(value, SqliteBackend | PostgresBackend) and value.type.startswith("sql_")
+    for key, field in type(value).model_fields.items():
+        item = getattr(value, key)
+        # What is None by default says nothing, and a SQL backend has not what is for KV backends only.
+        if (item is not None or field.default is not None) and not (sql and key in KV_ONLY):
+            yield key, item
+
+
 def _text(text: str, name: str, hidden: frozenset[str]) -> str:
-    if text and (smells(name) or text in hidden):
+    if text and smells(name):
         return MASK
-    for secret in hidden:
-        if len(secret) >= LONG:
-            text = text.replace(secret, MASK)
-    return mask_url(text).replace("${", "$${")
+    return mask_url(redacted(text, hidden)).replace("${", "$${")
 
 
 def _secrets(value: Any) -> Iterable[str]:

@@ -1,13 +1,18 @@
 """The `storage:` section of the run file: backends declared once by name, and references to them."""
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
+from stackwright.config.url import Url, parse
 
 Family = Literal["kv", "sql"]
+
+KV_ONLY = ("table_name", "namespace")
+TABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,47}$"
 
 
 class SqliteBackend(Section):
@@ -17,12 +22,14 @@ class SqliteBackend(Section):
     db_path: str = Field(description="Path of the file; `~` is the home directory. Made when absent.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for the write queue before a 503.")
     command_timeout: PositiveFloat = Field(10.0, description="Seconds to wait for another process's lock.")
-    table_name: str = Field("kv_store", description="KV only: the table that holds all namespaces.")
+    table_name: str = Field("kv_store", pattern=TABLE, description="KV only: the table that holds all namespaces.")
     namespace: str | None = Field(None, description="KV only: prefix for every namespace of this backend.")
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Self:
-        _only_for_kv(self.type, self.table_name, self.namespace)
+        _only_for_kv(self)
+        if not self.db_path or "\0" in self.db_path:
+            raise ValueError("db_path is not the path of a file")
         return self
 
 
@@ -49,13 +56,24 @@ class PostgresBackend(Section):
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
     pool_recycle: int = Field(-1, ge=-1, description="Replace connections older than this many seconds; -1 never.")
     command_timeout: PositiveFloat = Field(5.0, description="Seconds a statement may take.")
-    table_name: str = Field("kv_store", description="KV only: the table that holds all namespaces.")
+    table_name: str = Field("kv_store", pattern=TABLE, description="KV only: the table that holds all namespaces.")
     namespace: str | None = Field(None, description="KV only: prefix for every namespace of this backend.")
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Self:
-        _only_for_kv(self.type, self.table_name, self.namespace)
+        _only_for_kv(self)
         _one_address(self, "connection_string", "host", "port", "db", "user", "password")
+        url = _url(self.connection_string, "connection_string", "postgresql://host:port/db", 5432, "postgres")
+        query = url.query if url else {}
+        for field, key in (("ssl_mode", "sslmode"), ("ca_cert_path", "sslrootcert")):
+            if getattr(self, field) is not None and key in query:
+                raise ValueError(f"{field} and {key} in connection_string say the same thing. Give one or the other")
+        mode = self.ssl_mode or query.get("sslmode")
+        if self.ca_cert_path is not None and mode in ("disable", "allow", "prefer"):
+            raise ValueError(
+                f"ca_cert_path has no effect with ssl_mode '{mode}', which checks no certificate. "
+                "Set ssl_mode: verify-full"
+            )
         return self
 
 
@@ -81,6 +99,12 @@ class RedisBackend(Section):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Self:
         _one_address(self, "url", "host", "port", "db", "username", "password", "tls")
+        url = _url(self.url, "url", "redis://host:port/0", 6379, "rediss", "unix")
+        if url is not None and url.scheme != "unix" and not re.fullmatch(r"\d*", url.path):
+            raise ValueError("What follows the host in url is the number of a database, such as /0")
+        if self.ca_cert_path is not None and not (self.tls or (url is not None and url.scheme == "rediss")):
+            fix = "Set tls: true" if url is None else "Begin url with rediss://"
+            raise ValueError(f"ca_cert_path has no effect without TLS. {fix}")
         return self
 
 
@@ -103,14 +127,31 @@ class MongoBackend(Section):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Self:
         _one_address(self, "url", "host", "port", "user", "password")
+        url = _url(self.url, "url", "mongodb://host:port/db", 27017, "mongodb+srv")
+        if url is not None and url.path and "db" in self.model_fields_set:
+            raise ValueError("url names a database already, so db would be ignored. Give one or the other")
         return self
 
 
-def _only_for_kv(type: str, table_name: str, namespace: str | None) -> None:
-    if type.startswith("sql_") and (table_name != "kv_store" or namespace is not None):
+def _only_for_kv(backend: SqliteBackend | PostgresBackend) -> None:
+    given = [key for key in KV_ONLY if key in backend.model_fields_set and getattr(backend, key) is not None]
+    if backend.type.startswith("sql_") and given:
         raise ValueError(
             "table_name and namespace are for KV backends; what lives in a SQL backend names its own table"
         )
+
+
+def _url(secret: Secret | None, key: str, form: str, port: int, *schemes: str) -> Url | None:
+    if secret is None:
+        return None
+    try:
+        url = parse(secret.reveal(), port)
+    except ValueError:
+        url = None
+    if url is None or url.scheme not in (form.partition("://")[0], *schemes):
+        # Nothing of it is shown, for where its password begins and ends is what is in doubt.
+        raise ValueError(f"{key} is not of the form {form}, with {_CREDENTIALS}")
+    return url
 
 
 def _one_address(backend: Section, whole: str, *parts: str) -> None:
@@ -118,6 +159,11 @@ def _one_address(backend: Section, whole: str, *parts: str) -> None:
     if getattr(backend, whole) is not None and given:
         raise ValueError(f"{whole} is the whole address, so {', '.join(given)} would be ignored. Give one or the other")
 
+
+_CREDENTIALS = (
+    "`user:password@` before the host if need be, in which `%40` stands for `@`, `%2F` for `/`, `%3F` for `?`, "
+    "`%23` for `#` and `%3A` for `:`"
+)
 
 BACKEND_TYPES = frozenset({"kv_sqlite", "kv_postgres", "kv_redis", "kv_mongodb", "sql_sqlite", "sql_postgres"})
 Backend = Annotated[SqliteBackend | PostgresBackend | RedisBackend | MongoBackend, Field(discriminator="type")]
@@ -134,9 +180,10 @@ class SqlReference(Section):
     """A table in a SQL backend."""
 
     backend: str = Field(description="Name of a SQL backend in `storage.backends`.")
-    table_name: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$", description="Name of the table, which is made when absent."
-    )
+    table_name: str = Field(pattern=TABLE, description="Name of the table, which is made when absent.")
+
+
+REFERENCES = (KVReference, SqlReference)
 
 
 class InferenceStore(SqlReference):
@@ -144,11 +191,13 @@ class InferenceStore(SqlReference):
 
     table_name: str = Field(
         "inference_store",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$",
+        pattern=TABLE,
         description="Name of the table, which is made when absent.",
     )
     max_write_queue_size: PositiveInt = Field(
-        10_000, description="Most completions waiting for their commit; one more is a 503 before the model is called."
+        10_000,
+        description="Most stored completions under way or waiting for their commit; one more is a 503 before its "
+        "model is called.",
     )
     num_writers: PositiveInt = Field(4, description="Concurrent batches (Postgres; SQLite has one writer).")
     store_by_default: bool = Field(False, description="Store completions that do not say `store`.")

@@ -9,9 +9,9 @@ from pydantic_core import ErrorDetails
 
 from stackwright.config.complaint import Report
 from stackwright.config.locate import Node
-from stackwright.config.secret import MASK, Substituted, known_secrets, mask_url
+from stackwright.config.secret import Substituted, known_secrets, mask_url, redacted
 from stackwright.config.section import keys
-from stackwright.config.storage import KVReference, SqlReference
+from stackwright.config.storage import REFERENCES
 
 _KINDS = {
     "int": "must be an integer",
@@ -35,10 +35,8 @@ _KINDS = {
     "enum": "must be {expected}",
     "union_tag_invalid": "must be one of {expected_tags}",
 }
-_SHORT = 4
 _MOST = 12
 """Names that a complaint lists."""
-REFERENCES = (KVReference, SqlReference)
 _LITERALS = re.compile(r"'([^']*)'")
 
 
@@ -137,11 +135,7 @@ def scrub(message: str, root: Node) -> str:
     for node in root.walk():
         if node.items is None and (node.secret or isinstance(node.value, Substituted)) and node.value is not None:
             hidden.add(str(node.value))
-    for value in sorted(hidden - {""}, key=len, reverse=True):
-        # Whatever a one-letter secret is part of would otherwise become asterisks too.
-        edge = r"\b" if len(value) < _SHORT else ""
-        message = re.sub(f"{edge}{re.escape(value)}{edge}", MASK, message)
-    return mask_url(message)
+    return mask_url(redacted(message, hidden))
 
 
 def strings_wanted(error: ValidationError, root: Node) -> Sequence[Node]:

@@ -10,12 +10,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from stackwright.config.secret import Secret
-from stackwright.config.storage import KVReference, SqlReference
+from stackwright.config.storage import REFERENCES, KVReference
 from stackwright.providers.inference.presets import PRESETS
 from stackwright.providers.provider import Provider
 from stackwright.providers.registry import TYPES, BrokenProvider
 
-REFERENCES = (KVReference, SqlReference)
 COMMON = "remote::openai-compatible"
 """The type whose page stands for all presets."""
 

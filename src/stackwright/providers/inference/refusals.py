@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from stackwright.config.secret import MASK, known_secrets
+from stackwright.config import secret
 from stackwright.errors import InvalidRequest, RateLimited, UpstreamAuth, UpstreamError, UpstreamTimeout
 from stackwright.providers.http1 import HttpError, Late
 from stackwright.providers.inference import repair
@@ -12,8 +12,6 @@ from stackwright.providers.inference.reading import excerpt
 
 CALLERS_FAULT = {400, 404, 409, 413, 415, 422}
 QUOTE = 500
-SHORTEST_SECRET = 4
-"""Anything shorter would be found in ordinary words."""
 
 
 class Refusals:
@@ -53,10 +51,7 @@ class Refusals:
 
 def redacted(text: str) -> str:
     """Return a vendor's words without our secrets, at most 500 characters."""
-    for secret in known_secrets():
-        if len(secret.strip()) >= SHORTEST_SECRET:
-            text = text.replace(secret.strip(), MASK)
-    return text[:QUOTE]
+    return secret.redacted(text)[:QUOTE]
 
 
 def _fault(body: bytes) -> dict[str, Any]:
