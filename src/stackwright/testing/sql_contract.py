@@ -260,21 +260,22 @@ class SqlContract:
         assert stored >= {f"n{number}" for number in range(1, 40, 2)}
         await table.insert("t", Note(id="later"))
 
-    async def test_a_full_queue_refuses_newcomers_but_no_write(
+    async def test_a_queue_gives_out_its_places_once_and_refuses_no_write(
         self, backend: CountingBackend, notes: Table[Note]
     ) -> None:
-        queue = WriteQueue(backend, max_waiting=3, batches=1)
+        queue = WriteQueue(backend, max_waiting=2, batches=1)
         table = notes_of(queue)
-        queue.admit()
-        writes = [asyncio.create_task(table.insert("t", Note(id=f"n{number}"))) for number in range(5)]
-        await asyncio.sleep(0)
-        assert queue.depth == 5
-        with pytest.raises(Unavailable) as refusal:
-            queue.admit()
+        with queue.place():
+            with queue.place():
+                with pytest.raises(Unavailable) as refusal, queue.place():
+                    pass
+                writes = [asyncio.create_task(table.insert("t", Note(id=f"n{number}"))) for number in range(5)]
+                await asyncio.sleep(0)
+                assert queue.depth == 5
+                await asyncio.gather(*writes)
+            with queue.place():
+                assert queue.depth == 0
         assert (refusal.value.code, refusal.value.headers) == ("write_queue_full", {"retry-after": "1"})
-        await asyncio.gather(*writes)
-        assert queue.depth == 0
-        queue.admit()
 
     async def test_values_no_database_can_hold_are_the_callers_mistake(self, notes: Table[Note]) -> None:
         for impossible in (Note(id="n", model="\ud800"), Note(id="n", created=2**63)):

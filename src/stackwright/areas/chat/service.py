@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -32,45 +33,44 @@ class ChatService:
         target = self._catalog.resolve(tenant, request.model)
         port = target.chat
         call = call_of(target, raw)
-        record = self._record(tenant, request, call.params["messages"]) if self._keeps(request) else None
+        if not self._keeps(request):
+            return Stream(_passed_on(port, call)) if request.stream else Json(await port.complete(call))
+        record = self._record(tenant, request, call.params["messages"])
         if request.stream:
-            return Stream(self._stream(port, call, record))
-        return Json(await _complete(port, call, record))
+            return Stream(self._kept_stream(port, call, record))
+        with self._store.place():
+            return Json(await _kept(port, call, record))
 
     def _keeps(self, request: ChatRequest) -> bool:
         return self._store_by_default if request.store is None else request.store
 
     def _record(self, tenant: str, request: ChatRequest, messages: Raw) -> "_Record":
-        self._store.admit()
         return _Record(self._store, tenant, request.model, request.metadata or {}, bytes(messages))
 
-    async def _stream(self, port: TextPort, call: ModelCall, record: "_Record | None") -> AsyncGenerator[bytes, None]:
-        if record is None:
-            async with port.stream(call) as batches:
-                async for batch in batches:
-                    yield framed([chunk.data for chunk in batch])
-            yield DONE
-            return
-        try:
-            async with port.stream(call) as batches:
-                async for batch in batches:
-                    yield framed(record.taken(batch))
-        except StackwrightError as error:
-            await self._keep_partial(record, error.code or "upstream_error")
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            self._keep_later(record)
-            raise
-        await record.keep_stream()
+    async def _kept_stream(self, port: TextPort, call: ModelCall, record: "_Record") -> AsyncGenerator[bytes, None]:
+        with ExitStack() as place:
+            place.enter_context(self._store.place())
+            try:
+                async with port.stream(call) as batches:
+                    async for batch in batches:
+                        yield framed(record.taken(batch))
+            except StackwrightError as error:
+                await self._keep_partial(record, error.code or "upstream_error")
+                raise
+            except (asyncio.CancelledError, GeneratorExit):
+                self._keep_later(record, place.pop_all())
+                raise
+            await record.keep_stream()
         yield DONE
 
     async def _keep_partial(self, record: "_Record", reason: str) -> None:
         if record.begun:
             await record.keep_stream(reason)
 
-    def _keep_later(self, record: "_Record") -> None:
-        """The caller is gone, and with it the task: what was said is kept by another."""
+    def _keep_later(self, record: "_Record", place: ExitStack) -> None:
+        """The caller is gone, and with it the task: what was said is kept by another, in the same place."""
         task = asyncio.get_running_loop().create_task(self._keep_partial(record, "client_disconnected"))
+        task.add_done_callback(lambda _: place.close())
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
 
@@ -142,10 +142,14 @@ def _id_in(chunk: bytes) -> bytes:
     return chunk[start : at + len(value)] if start >= 0 else b"\x00"
 
 
-async def _complete(port: TextPort, call: ModelCall, record: _Record | None) -> bytes:
-    answer = await port.complete(call)
-    if record is None:
-        return answer
-    body: dict[str, Any] = fields(answer)
+async def _passed_on(port: TextPort, call: ModelCall) -> AsyncGenerator[bytes, None]:
+    async with port.stream(call) as batches:
+        async for batch in batches:
+            yield framed([chunk.data for chunk in batch])
+    yield DONE
+
+
+async def _kept(port: TextPort, call: ModelCall, record: _Record) -> bytes:
+    body: dict[str, Any] = fields(await port.complete(call))
     body["id"] = record.id
     return await record.keep(body)

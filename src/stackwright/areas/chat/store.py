@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -73,9 +74,10 @@ class CompletionStore:
         """Make the tables, now or as soon as the database is there."""
         await self._table.prepare()
 
-    def admit(self) -> None:
-        """Raise `Unavailable` when too many writes are waiting. Ask before the model is called."""
-        self._queue.admit()
+    def place(self) -> AbstractContextManager[None]:
+        """Hold a place for a completion from before its model is called until it is kept. `Unavailable` when too many
+        are on their way."""
+        return self._queue.place()
 
     async def add(
         self,

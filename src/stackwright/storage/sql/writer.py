@@ -1,6 +1,7 @@
-"""A store's own queue of writes: how many may wait, and how many batches run at once."""
+"""A store's own queue of writes: how many may be on their way, and how many batches run at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from stackwright.errors import Unavailable
@@ -29,24 +30,34 @@ class WriteQueue:
 
         Args:
             backend: Where the writes go.
-            max_waiting: `admit` refuses while this many writes wait for their commit.
+            max_waiting: Most places that are held at once.
             batches: Most batches at once. SQLite has one writer whatever this says.
         """
         self.name = backend.name
         self.depth = 0
+        """Writes waiting for their commit."""
         self.render = backend.render
         self._backend = backend
         self._lane = backend.lane(batches)
         self._max_waiting = max_waiting
+        self._places = 0
 
-    def admit(self) -> None:
-        """Raise `Unavailable` when the queue is full. Ask before the work that leads to the write is begun: a write
-        itself is never refused for the queue's length."""
-        if self.depth >= self._max_waiting:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place from before the work that leads to a write begins until the write is committed.
+
+        `Unavailable` when none is free. A write itself is never refused for the queue's length.
+        """
+        if self._places >= self._max_waiting:
             raise Unavailable(
-                f"Backend {self.name!r}: {self.depth} writes are waiting for their commit, which is the limit.",
+                f"Backend {self.name!r}: {self._places} writes are on their way to their commit, which is the limit.",
                 code="write_queue_full",
             )
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
 
     async def fetch(self, sql: str, *args: Value) -> list[Row]:
         """Run a read; see `SqlBackend`."""
