@@ -1,6 +1,7 @@
 """What a queue and a worker promise their users."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from stackwright.errors import Conflict, RateLimited
 from stackwright.jobs import Fence, Job, JobQueue, LeaseLost, Worker
 from stackwright.storage.sql import Do, Script
+from tests.areas.conversations.appending import database_at
 from tests.jobs.test_processes import ends
 
 
@@ -174,3 +176,19 @@ async def test_ended_jobs_are_forgotten_in_time(database: Any) -> None:
     await asyncio.sleep(0.05)
     assert (await queue.sweep(), await queue.sweep()) == (1, 0)
     assert (await queue.state("ada", "open"), await queue.state("ada", "over")) == ("queued", None)
+
+
+async def test_a_database_that_is_away_is_told_once_and_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackwright.jobs.worker.POLL", 0.02)
+    database = database_at(str(tmp_path / "late.db"))
+    queue = JobQueue(database, "jobs")
+    await queue.prepare()
+    async with Worker(queue, {"response": Recorder()}).running():
+        await asyncio.sleep(0.3)
+        assert caplog.text.count("and trying again") == 1
+        await database.open()
+        await queue.add("ada", "1", "response", b"quick")
+        await ends(queue, "1", "done", within=5)
+    await database.close()

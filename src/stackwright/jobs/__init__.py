@@ -30,6 +30,9 @@ to say, and the job is `failed`; after "stopping" another process begins the job
 To cancel, in the transaction that marks what the work is about; the owner, wherever it is, notices within a second:
 
     was_open = yield from queue.cancelling(tenant, id)
+
+A script that touches both takes the job before what the work is about, as `holding` does, so that no two scripts wait
+for each other.
 """
 
 from stackwright.jobs.queue import Job, JobQueue, LeaseLost, State

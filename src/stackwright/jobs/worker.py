@@ -114,11 +114,15 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _rounds(self) -> None:
+        trouble: str | None = None
         while not self._closing:
             try:
                 await self._round()
+                trouble = None
             except StackwrightError as error:
-                log.warning("Looking for jobs in %s: %s", self._queue.name, error.message)
+                if trouble is None:
+                    log.warning("Looking for jobs in %s, and trying again: %s", self._queue.name, error.message)
+                trouble = error.message
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._woken.wait()

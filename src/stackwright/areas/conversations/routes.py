@@ -41,7 +41,7 @@ async def retrieve_conversation(call: Call[None], conversations: Conversations) 
 @api.post("/v1/conversations/{conversation_id}", body=NewMetadata, answer=Conversation)
 async def update_conversation(call: Call[NewMetadata], conversations: Conversations) -> Conversation:
     """Replace a conversation's metadata."""
-    return await conversations.update(call.tenant, call.path["conversation_id"], call.body.metadata)
+    return await conversations.update(call.tenant, call.path["conversation_id"], call.body.metadata or {})
 
 
 @api.delete("/v1/conversations/{conversation_id}", answer=ConversationDeleted)

@@ -24,7 +24,7 @@ class NewConversation(Struct, kw_only=True):
 class NewMetadata(Struct, kw_only=True):
     """The one thing of a conversation itself that can change."""
 
-    metadata: Metadata
+    metadata: Metadata | None
 
 
 class NewItems(Struct, kw_only=True):
