@@ -1,0 +1,58 @@
+"""SIGTERM when a vendor never answers: the grace runs out, and the server ends all the same."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionMessageParam
+
+from stackwright.testing import upstream as play
+from stackwright.testing.upstream import Upstream
+from tests.faults.conftest import RUN_FILE
+from tests.running import RunningServer
+
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello."}]
+
+
+@pytest.fixture
+def server(vendor: Upstream, tmp_path: Path) -> Iterator[RunningServer]:
+    run_file = RUN_FILE.replace("{base_url}", vendor.base_url).replace("{settings}", "connect_timeout: 2")
+    with RunningServer(tmp_path, run_file + "server: {grace_seconds: 1}\n") as running:
+        yield running
+
+
+async def _ask(client: AsyncOpenAI, seen: set[str]) -> None:
+    stream = await client.chat.completions.create(model="up/m", messages=HELLO, stream=True, store=True)
+    async for chunk in stream:
+        seen.add(chunk.id)
+
+
+@pytest.mark.parametrize(
+    "script", [[play.silence], [play.STREAM_HEAD, play.chunk(play.event(play.delta("one "))), play.silence]]
+)
+async def test_a_vendor_that_hangs_does_not_keep_the_server(
+    server: RunningServer, vendor: Upstream, script: play.Script
+) -> None:
+    vendor.scripts = [script]
+    assert server.process is not None
+    seen: set[str] = set()
+    async with server.async_client() as client:
+        asking = asyncio.create_task(_ask(client, seen))
+        await vendor.asked()
+        started = monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.process.wait, 10) == 0
+        assert 1 <= monotonic() - started < 3
+        with pytest.raises(openai.APIError) as cut:
+            await asking
+    assert isinstance(cut.value, openai.APIConnectionError) or cut.value.code == "stopping"
+    assert "Traceback" not in server.log.read_text()
+    await asyncio.to_thread(server.start)
+    for completion in seen:
+        kept = await asyncio.to_thread(server.get, f"/v1/chat/completions/{completion}")
+        assert (kept.status, kept.json["status"]) == (200, "incomplete")

@@ -1,0 +1,72 @@
+"""Several workers are one server: one start table, one set of figures, one format of log lines."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.running import RunningServer
+
+RUN_FILE = """
+version: 2
+providers:
+  inference: [{provider_id: demo, provider_type: inline::scripted, config: {models: {echo: {}}}}]
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: "${env.HOME}/kv.db"}
+    sql_default: {type: sql_sqlite, db_path: "${env.HOME}/sql.db"}
+"""
+CHAT = {"model": "demo/echo", "messages": [{"role": "user", "content": "x"}]}
+COUNT = re.compile(
+    r'^stackwright_requests_total\{operation="create_chat_completion",status="200"\} (\d+)', re.MULTILINE
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path, RUN_FILE, "--workers", "2", "--log-requests") as running:
+        running.wait_for("/ready")
+        yield running
+
+
+def _workers(server: RunningServer) -> list[psutil.Process]:
+    assert server.process is not None
+    return psutil.Process(server.process.pid).children()
+
+
+def _count(server: RunningServer) -> int:
+    found = COUNT.search(server.get("/metrics").body.decode())
+    return int(found[1]) if found else 0
+
+
+def test_figures_are_those_of_all_workers_and_outlive_one(server: RunningServer) -> None:
+    asked = 40
+    for _ in range(asked):
+        assert server.post("/v1/chat/completions", CHAT).status == 200
+    assert [_count(server) for _ in range(10)] == [asked] * 10
+    victim = _workers(server)[0]
+    victim.send_signal(signal.SIGKILL)
+    victim.wait(5)
+    server.wait_for("/ready")
+    assert _count(server) == asked
+
+
+def test_the_start_table_is_printed_once_and_every_other_line_is_json(server: RunningServer) -> None:
+    for _ in range(20):
+        server.post("/v1/chat/completions", CHAT)
+    server.post("/v1/chat/completions", {**CHAT, "model": "none"})
+    victim = _workers(server)[0]
+    victim.send_signal(signal.SIGKILL)
+    victim.wait(5)
+    server.wait_for("/ready")
+    assert server.stop() == 0
+    text = server.log.read_text()
+    assert text.count("Stackwright ") == text.count(f"Address    {server.url}") == 1
+    lines = [json.loads(line) for line in text.splitlines() if line and line[0] != " "]
+    assert [line["status"] for line in lines if line["message"] == "POST /v1/chat/completions"].count(200) == 20
+    [told] = [line for line in lines if line["level"] == "warning"]
+    assert str(victim.pid) in told["message"]
