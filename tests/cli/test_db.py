@@ -73,4 +73,4 @@ def test_what_cannot_be_upgraded_now_is_told(tmp_path: Path) -> None:
     for done in (status, upgrade):
         assert done.stderr.count("cannot connect") == 1
         assert "planted-secret" not in done.stderr + done.stdout
-    assert upgrade.returncode == 1
+        assert done.returncode == 1

@@ -1,5 +1,6 @@
 """`stackwright db`: the schemas in the databases."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,7 @@ def command() -> None:
 @command.command()
 @click.argument("run_yaml", required=False, type=click.Path(dir_okay=False))
 def status(run_yaml: str | None) -> None:
-    """Show the schema version of every store. Changes nothing."""
+    """Show the schema version of every store. Changes nothing. Exit status 1 when a database does not answer."""
     from stackwright.app import inspect
 
     run, _ = load_or_exit(run_yaml)
@@ -28,6 +29,7 @@ def status(run_yaml: str | None) -> None:
         if backend.trouble:
             click.echo(f"{backend.name}: {backend.trouble}", err=True)
     _print(schemas)
+    sys.exit(1 if any(backend.trouble for backend in backends) else 0)
 
 
 @command.command()
