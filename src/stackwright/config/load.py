@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from stackwright.config import legacy, providers, references, sharing
+from stackwright.config import legacy, providers, references, sharing, together
 from stackwright.config.complaint import Complaint, Report, RunFileError
 from stackwright.config.env import Substitution
 from stackwright.config.locate import Node, parse
@@ -62,6 +62,7 @@ def _read(root: Node, substitute: Substitution, types: Types, report: Report) ->
     providers.check_models(root, switched_off, report)
     if run is not None:
         sharing.check(run.storage, root, report)
+        together.check(run.storage, root, report)
         _check_exposure(run.server.host, run.server.auth, root, report)
     return run
 
