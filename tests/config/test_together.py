@@ -5,7 +5,11 @@ import pytest
 from tests.config.files import complaints, minimal, read
 
 OTHER = "    other: {type: sql_sqlite, db_path: %s}\n"
-STORES = "  stores:\n    conversations: {backend: other, table_name: talks}\n    responses: {backend: %s, table_name: answers}\n"
+STORES = """\
+  stores:
+    conversations: {backend: other, table_name: talks}
+    responses: {backend: %s, table_name: answers}
+"""
 
 
 def test_conversations_away_from_responses_are_a_complaint() -> None:
