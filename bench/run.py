@@ -1,37 +1,22 @@
 """Measure Stackwright against a bare proxy of the same libraries, in one run, and print the table."""
 
 import argparse
-import json
 import statistics
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.servers import PostgresServer
 
-from bench import installed, load, report
+from bench import installed, kept, load, report
 from bench.report import Line
+from bench.rounds import FULL, QUICK, Effort, one_round
 from bench.rows import ROWS, Load, chat
 from bench.servers import Server, Upstream, bare, ours
 
 PREFIX = {"bare": "", "sqlite": "up/", "postgres": "up/"}
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long to measure."""
-
-    rounds: int
-    share: float
-    """Of a row's requests."""
-
-
-FULL = Effort(rounds=5, share=1.0)
-QUICK = Effort(rounds=1, share=0.02)
 
 
 @contextmanager
@@ -53,23 +38,6 @@ def everything(folder: Path) -> Iterator[tuple[Upstream, Mapping[str, Server]]]:
             "postgres": ours("postgres", upstream, folder / "postgres", sql),
         }
         yield upstream, {name: stack.enter_context(server) for name, server in servers.items()}
-
-
-@dataclass(frozen=True)
-class Round:
-    """One server under one load."""
-
-    cpu: float
-    """Seconds a request."""
-    result: load.Result
-
-
-def one_round(server: Server, request: bytes, requests: int) -> Round:
-    """Warm the server up, then measure."""
-    load.run(server.port, request, requests=max(16, requests // 20))
-    before = server.cpu()
-    result = load.run(server.port, request, requests=requests)
-    return Round((server.cpu() - before) / requests, result)
 
 
 def measure(row: Load, servers: Mapping[str, Server], effort: Effort) -> Line:
@@ -110,27 +78,6 @@ def first_chunk(upstream: Upstream, servers: Mapping[str, Server], effort: Effor
             ).first_bytes
     direct, floor, own = (statistics.median(times) * 1e3 for times in waits.values())
     return Line("first chunk, over direct", "ms", ours=own - direct, bare=floor - direct, must=2, goal=1)
-
-
-def stored(servers: Mapping[str, Server], effort: Effort) -> Iterator[Line]:
-    """Measure reading stored completions; the rows before this one stored some thousands."""
-    for name in ("sqlite", "postgres"):
-        server = servers[name]
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/chat/completions?limit=1") as answer:
-            first = json.load(answer)["data"][0]["id"]
-        for what, path in (("get", f"/v1/chat/completions/{first}"), ("list 20", "/v1/chat/completions?limit=20")):
-            rounds = [
-                one_round(server, load.get(path), max(16, round(1500 * effort.share))) for _ in range(effort.rounds)
-            ]
-            middle = sorted(rounds, key=lambda each: each.cpu)[len(rounds) // 2]
-            yield Line(
-                f"{what} stored ({'SQLite' if name == 'sqlite' else 'Postgres'})",
-                "µs",
-                ours=middle.cpu * 1e6,
-                p50=middle.result.quantile(0.5),
-                p99=middle.result.quantile(0.99),
-                rate=middle.result.requests / middle.result.seconds,
-            )
 
 
 def at_rest(upstream: Upstream, folder: Path, effort: Effort) -> Iterator[Line]:
@@ -181,7 +128,8 @@ def figures(effort: Effort, only: str) -> Iterator[Line]:
             return
         print("first chunks, reading, starting", file=sys.stderr)
         yield first_chunk(upstream, servers, effort)
-        yield from stored(servers, effort)
+        yield from kept.stored(servers, effort)
+        yield from kept.conversations(servers, effort)
         yield from at_rest(upstream, Path(home), effort)
     yield from weight()
 
