@@ -1,0 +1,205 @@
+"""What is not storage: APIs, provider types, settings and resources under the names that they have with us."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from stackwright.config.migrate.document import Document, flow, rename
+from stackwright.config.migrate.names import (
+    ALWAYS_SERVED,
+    APIS,
+    BUILTIN,
+    INSTEAD,
+    OLD_SYNTAX,
+    SETTINGS,
+    TYPES,
+    VERSIONS,
+    place_in_provider,
+)
+from stackwright.config.migrate.report import Report
+from stackwright.config.migrate.resources import Resources
+from stackwright.config.migrate.sections import prune, prune_root
+from stackwright.config.migrate.slots import entries, references_of
+from stackwright.config.providers import Types, type_named
+from stackwright.config.runfile import APIS as OUR_APIS
+from stackwright.config.section import keys
+
+
+@dataclass
+class Adapter:
+    """Adapts one file to the types that are there."""
+
+    document: Document
+    types: Types
+    report: Report
+    paths: Mapping[int, str]
+
+    def before_storage(self) -> None:
+        """Do what decides which providers there will be."""
+        self._syntax(self.document.root, "")
+        self._sections()
+        for api, entry in list(entries(self.document.root)):
+            self._type(api, entry)
+        self._served()
+
+    def after_storage(self) -> None:
+        """Do what needs the new storage, or only goes with it."""
+        root = self.document.root
+        for api, entry in entries(root):
+            self._settings(api, entry)
+        Resources(self.document, self.report).move()
+        if self.report.old:
+            for api, entry in entries(root):
+                self._complete(api, entry)
+        prune_root(self.document, self.report)
+
+    def _syntax(self, value: Any, path: str) -> None:
+        for key, child in _items(value):
+            here = f"{path}[{key}]" if isinstance(value, CommentedSeq) else f"{path}.{key}".lstrip(".")
+            if isinstance(child, str) and OLD_SYNTAX.search(child):
+                value[key] = type(child)(OLD_SYNTAX.sub(r"${env.\1:=", child))
+                self._stay(value, key, child)
+                self.report.add("renamed", here, "${env.X:default} is written ${env.X:=default}")
+            self._syntax(child, here)
+
+    def _stay(self, value: Any, key: Any, old: Any) -> None:
+        if isinstance(value, CommentedSeq):
+            self.document.carry(value, id(old), value, id(value[key]))
+
+    def _sections(self) -> None:
+        providers = self.document.root.get("providers")
+        if not isinstance(providers, CommentedMap):
+            return
+        for api in [api for api in providers if api in APIS]:
+            new = APIS[api]
+            if isinstance(providers.get(new), CommentedSeq):
+                providers[new].extend(providers.pop(api) or [])
+            else:
+                rename(providers, api, new)
+                self.document.carry(providers, api, providers, new)
+            self.report.add("renamed", f"providers.{api}", f"to providers.{new}")
+        for api in [api for api in providers if api not in OUR_APIS]:
+            names = ", ".join(str(entry.get("provider_id")) for entry in providers[api] or ())
+            del providers[api]
+            self.report.add("dropped", f"providers.{api}", f"There is no API of this name: {names or 'it was empty'}.")
+
+    def _type(self, api: str, entry: CommentedMap) -> None:
+        old, path = str(entry.get("provider_type")), self.paths[id(entry)]
+        new = TYPES.get(old, old).removesuffix("-openai-compat")
+        if api == "responses" and old in BUILTIN and not self._known(old, api):
+            self._built_in(entry, path)
+        elif not self._known(new, api) and "${" not in old:
+            instead = f" Perhaps {INSTEAD[old]}." if old in INSTEAD else ""
+            kept = " What it kept stays where it is." if entry.get("config") else ""
+            self._remove(api, entry)
+            self.report.add("dropped", path, f"There is no provider type {old}.{instead}{kept}")
+        elif new != old:
+            entry["provider_type"] = new
+            self.report.add("renamed", f"{path}.provider_type", f"{old} is {new}")
+
+    def _known(self, type: str, api: str) -> bool:
+        # A type that is there and cannot be loaded is known: that complaint is the loader's.
+        provider = type_named(self.types, type)
+        return type in self.types if provider is None else provider.api == api
+
+    def _remove(self, api: str, entry: CommentedMap) -> None:
+        providers = self.document.root["providers"]
+        section = providers[api]
+        del section[next(at for at, other in enumerate(section) if other is entry)]
+        if not section:
+            del providers[api]
+
+    def _built_in(self, entry: CommentedMap, path: str) -> None:
+        """Responses are a part of the server: what kept them becomes its store."""
+        root, config = self.document.root, entry.get("config") or CommentedMap()
+        nested = config.get("persistence")
+        for holder, key, where in (
+            (config, "responses_store", "responses_store"),
+            (nested, "responses", "persistence.responses"),
+        ):
+            if (
+                isinstance(holder, CommentedMap)
+                and isinstance(holder.get(key), CommentedMap)
+                and "responses_store" not in root
+            ):
+                root["responses_store"] = holder[key]
+                self.document.carry(holder, key, root, "responses_store")
+                self.report.add("moved", f"{path}.config.{where}", "to the server's own store of responses")
+        for where in ("persistence_store", "persistence.agent_state"):
+            first, _, second = where.partition(".")
+            if isinstance(config.get(first), CommentedMap) and (not second or second in config[first]):
+                self.report.add(
+                    "dropped", f"{path}.config.{where}", "No state of agents is kept; a turn is in its response."
+                )
+        self._remove("responses", entry)
+        self.report.add("dropped", path, f"{entry['provider_type']} is built in, and needs no provider.")
+
+    def _served(self) -> None:
+        apis = self.document.root.get("apis")
+        if not isinstance(apis, CommentedSeq) or all(api in OUR_APIS for api in apis):
+            return
+        wanted = [APIS.get(api, api) for api in apis]
+        for api in [api for api in apis if APIS.get(api, api) not in OUR_APIS]:
+            self.report.add("dropped", f"apis.{api}", "There is no API of this name.")
+        for api in [api for api in apis if api in APIS]:
+            self.report.add("renamed", f"apis.{api}", f"to {APIS[api]}")
+        kept = dict.fromkeys(api for api in (*wanted, *ALWAYS_SERVED) if api in OUR_APIS)
+        added = [api for api in kept if api not in wanted]
+        if added:
+            self.report.add("added", "apis", f"{', '.join(added)}: served without being named, before.")
+        apis[:] = list(kept)
+
+    def _settings(self, api: str, entry: CommentedMap) -> None:
+        name, path, config = str(entry.get("provider_type")), f"{self.paths[id(entry)]}.config", entry.get("config")
+        provider = type_named(self.types, name)
+        if provider is None or not isinstance(config, CommentedMap):
+            return
+        for old in [key for key in config if key not in provider.config.model_fields]:
+            new = SETTINGS.get(old, "")
+            if new not in provider.config.model_fields:
+                continue
+            if new in config:
+                self.report.add("dropped", f"{path}.{old}", f"{new} says it already.")
+                del config[old]
+                continue
+            rename(config, old, new)
+            self.document.carry(config, old, config, new)
+            self.report.add("renamed", f"{path}.{old}", f"to {new}")
+            if old == "url":
+                self._version(config, new, name, path)
+        prune(config, provider.config, path, f"a setting of {name}", self.report)
+
+    def _version(self, config: CommentedMap, key: str, type: str, path: str) -> None:
+        version, address = VERSIONS.get(type), config[key]
+        if version and isinstance(address, str) and not address.rstrip("/").endswith("/v1"):
+            config[key] = address.__class__(address.rstrip("/") + version)
+            self.report.add("added", f"{path}.{key}", f"{version}: this is the whole address now.")
+
+    def _complete(self, api: str, entry: CommentedMap) -> None:
+        """Give a provider the references that its type cannot do without."""
+        name, path = str(entry.get("provider_type")), f"{self.paths[id(entry)]}.config"
+        provider = type_named(self.types, name)
+        for field, family in references_of(provider.config).items() if provider else ():
+            config = entry.get("config")
+            if not isinstance(config, CommentedMap):
+                config = entry["config"] = CommentedMap()
+            if config.get(field) is None and _required(provider.config, field) and provider:
+                place = place_in_provider(api, name, "sqlstore" if family == "sql" else field)
+                name_key = "namespace" if family == "kv" else "table_name"
+                config[field] = flow(**{"backend": f"{family}_default", name_key: DoubleQuotedScalarString(place.name)})
+                self.report.add("added", f"{path}.{field}", "The type needs a place for it.", old=False)
+
+
+def _required(cls: type[BaseModel], name: str) -> bool:
+    return keys(cls)[name].is_required()
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, CommentedMap):
+        yield from list(value.items())
+    elif isinstance(value, CommentedSeq):
+        yield from list(enumerate(value))

@@ -1,0 +1,96 @@
+"""What exists from the start: from the top of the file to `registered_resources`."""
+
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from stackwright.config.migrate.document import Document
+from stackwright.config.migrate.names import RESOURCES
+from stackwright.config.migrate.report import Report
+from stackwright.config.migrate.slots import entries
+from stackwright.config.runfile import ModelKind, RegisteredModel, RegisteredResources
+from stackwright.config.section import keys
+
+
+@dataclass
+class Resources:
+    """Moves the kinds that we have, and drops the others."""
+
+    document: Document
+    report: Report
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def move(self) -> None:
+        """Change the tree."""
+        root, ours = self.document.root, keys(RegisteredResources)
+        for kind in [key for key in root if key in RESOURCES and isinstance(root[key], (CommentedSeq, type(None)))]:
+            if kind in ours and root[kind]:
+                self._to_registered(kind)
+            else:
+                self._drop(root, kind, kind)
+        registered = root.get("registered_resources")
+        if not isinstance(registered, CommentedMap):
+            return
+        for kind in [key for key in registered if key not in ours]:
+            self._drop(registered, kind, f"registered_resources.{kind}")
+        if isinstance(models := registered.get("models"), CommentedSeq) and self.report.old:
+            self._models(models)
+
+    def _to_registered(self, kind: str) -> None:
+        root = self.document.root
+        registered = root.get("registered_resources")
+        if not isinstance(registered, CommentedMap):
+            registered = CommentedMap()
+            root.insert(list(root).index(kind), "registered_resources", registered)
+        if isinstance(registered.get(kind), CommentedSeq):
+            registered[kind].extend(root.pop(kind))
+        else:
+            registered[kind] = root.pop(kind)
+            self.document.carry(root, kind, registered, kind)
+        self.report.add("moved", kind, f"to registered_resources.{kind}")
+
+    def _drop(self, container: CommentedMap, kind: str, path: str) -> None:
+        words = f"There is no such kind: {len(container[kind])} dropped." if container[kind] else "It was empty."
+        del container[kind]
+        self.report.add("dropped", path, words, old=kind in RESOURCES)
+
+    def _models(self, models: CommentedSeq) -> None:
+        ids = [str(e.get("provider_id")) for api, e in entries(self.document.root) if api == "inference"]
+        for model in [model for model in models if isinstance(model, CommentedMap)]:
+            path = f"registered_resources.models[{model.get('model_id')}]"
+            wrong = self._wrong(model, ids)
+            if wrong:
+                del models[next(at for at, other in enumerate(models) if other is model)]
+                self.report.add("dropped", path, wrong, old=False)
+                continue
+            for key in [key for key in model if key not in keys(RegisteredModel)]:
+                del model[key]
+                self.report.add("dropped", f"{path}.{key}", "Models have no such field.", old=False)
+            if isinstance(metadata := model.get("metadata"), CommentedMap):
+                self._scalars(metadata, f"{path}.metadata")
+
+    def _wrong(self, model: CommentedMap, ids: list[str]) -> str:
+        """Return why a model cannot be registered; empty when it can."""
+        if model.get("provider_id") is None and len(ids) == 1:
+            model["provider_id"] = ids[0]
+        provider, kind = model.get("provider_id"), model.get("model_type")
+        if str(provider) not in ids:
+            return f"Its provider {provider} is not among the inference providers."
+        if kind is not None and "${" not in str(kind) and kind not in get_args(ModelKind):
+            return f"There are no models of type {kind}."
+        name = (str(provider), str(model.get("model_id")))
+        if name in self._seen:
+            return "It is registered twice; the first is kept."
+        self._seen.add(name)
+        return ""
+
+    def _scalars(self, metadata: CommentedMap, path: str) -> None:
+        for key, value in list(metadata.items()):
+            if _is_none_or_nested(value):
+                del metadata[key]
+                self.report.add("dropped", f"{path}.{key}", "Metadata are strings, numbers, true and false.", old=False)
+
+
+def _is_none_or_nested(value: Any) -> bool:
+    return not isinstance(value, (str, int, float, bool))

@@ -1,0 +1,92 @@
+"""Where providers have connections in their config, and where references stand today."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from stackwright.config.migrate.connections import is_snippet
+from stackwright.config.migrate.names import Place, key_today, place_in_provider
+from stackwright.config.providers import Types, type_named
+from stackwright.config.storage import Family, KVReference
+from stackwright.config.words import REFERENCES
+
+
+@dataclass(eq=False)
+class Slot:
+    """A connection in the old file: `container[key]`, for a store of the server's or within a provider's config."""
+
+    container: CommentedMap
+    key: str
+    path: str
+    connection: CommentedMap
+    place: Place
+    store: str | None = None
+    wrapper: CommentedMap | None = None
+    """The mapping around the connection, with settings of a write queue."""
+    target: tuple[str, ...] = ()
+    """Where the reference goes, from `container`."""
+
+
+def in_providers(root: CommentedMap, types: Types | None, paths: Mapping[int, str]) -> Iterator[Slot]:
+    """Yield every connection in a provider's config."""
+    for api, entry in entries(root):
+        config = entry.get("config")
+        if isinstance(config, CommentedMap):
+            path = f"{paths[id(entry)]}.config"
+            name = str(entry.get("provider_type"))
+            provider = type_named(types, name) if types is not None else None
+            yield from _in_config(config, config, path, api, name, provider.config if provider else None)
+
+
+def entries(root: CommentedMap) -> Iterator[tuple[str, CommentedMap]]:
+    """Yield the entries of `providers:` with their API."""
+    providers = root.get("providers")
+    for api, section in providers.items() if isinstance(providers, CommentedMap) else ():
+        for entry in section if isinstance(section, CommentedSeq) else ():
+            if isinstance(entry, CommentedMap):
+                yield api, entry
+
+
+def references_of(config: type[BaseModel]) -> dict[str, Family]:
+    """Return the fields of a config that are references, with the family each wants."""
+    found: dict[str, Family] = {}
+    for name, field in config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, REFERENCES):
+            found[name] = "kv" if issubclass(field.annotation, KVReference) else "sql"
+    return found
+
+
+def _in_config(
+    node: CommentedMap, config: CommentedMap, path: str, api: str, type: str, cls: type[BaseModel] | None
+) -> Iterator[Slot]:
+    for key, value in list(node.items()):
+        if is_snippet(value):
+            place, target = _today(key, node is config, config, api, type, cls, value)
+            yield Slot(node, key, f"{path}.{key}", value, place, target=target)
+        elif cls is not None and key == "db_path" and node is config and "sql" in references_of(cls).values():
+            # The file of its own that a provider had is a table of a backend today.
+            connection = CommentedMap(type="sqlite", db_path=value)
+            place, target = _today(key, True, config, api, type, cls, connection)
+            yield Slot(node, key, f"{path}.{key}", connection, place, target=target)
+        elif isinstance(value, CommentedMap):
+            yield from _in_config(value, config, f"{path}.{key}", api, type, cls)
+
+
+def _today(
+    key: str, top: bool, config: CommentedMap, api: str, type: str, cls: type[BaseModel] | None, connection: Any
+) -> tuple[Place, tuple[str, ...]]:
+    place = place_in_provider(api, type, key)
+    if connection["type"] in ("redis", "mongodb"):
+        place = Place("kv", place.name, place.use)
+    if not top or cls is None:
+        return place, key_today(api, key) if top else ()
+    wanted = references_of(cls)
+    free = [name for name, family in wanted.items() if family == place.family and (name == key or name not in config)]
+    name = key if key in wanted else free[0] if free else key
+    family = wanted.get(name, place.family)
+    return Place(
+        family, place.name if family == place.family else place_in_provider(api, type, "sqlstore").name, place.use
+    ), (name,)
