@@ -34,12 +34,14 @@ async def vendor() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 def server_for(tmp_path: Path) -> Iterator[ServerFor]:
-    """Start a server in front of a vendor, with more settings for the provider when given."""
+    """Start a server in front of a vendor, with more settings for the provider or more sections of the run file."""
     with ExitStack() as stack:
 
-        def start(vendor: Upstream, *scripts: Script, settings: str = "connect_timeout: 2") -> RunningServer:
+        def start(
+            vendor: Upstream, *scripts: Script, settings: str = "connect_timeout: 2", more: str = ""
+        ) -> RunningServer:
             vendor.scripts = list(scripts) or vendor.scripts
-            run_file = RUN_FILE.replace("{base_url}", vendor.base_url).replace("{settings}", settings)
+            run_file = RUN_FILE.replace("{base_url}", vendor.base_url).replace("{settings}", settings) + more
             return stack.enter_context(RunningServer(tmp_path, run_file))
 
         yield start

@@ -56,3 +56,22 @@ async def test_a_second_signal_does_not_wait_for_a_vendor_that_hangs(vendor: Ups
         await asyncio.to_thread(server.process.wait, 5)
         with pytest.raises(openai.InternalServerError, match="The server is stopping"):
             await hanging
+
+
+async def test_a_stream_cut_by_the_end_of_the_grace_is_kept_with_the_true_reason(
+    vendor: Upstream, server_for: ServerFor
+) -> None:
+    endless = [play.STREAM_HEAD, *[play.chunk(play.event(SLOW[0])), play.pause(0.05)] * 1000]
+    server = server_for(vendor, endless, more="server: {grace_seconds: 0.5}")
+    assert server.process is not None
+    async with server.async_client() as client:
+        stream = await client.chat.completions.create(model="up/m", messages=HELLO, stream=True, store=True)
+        seen = (await anext(stream)).id
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(Exception, match=r"peer closed|stopping|incomplete"):
+            async for _ in stream:
+                pass
+    assert await asyncio.to_thread(server.process.wait, 10) == 0
+    await asyncio.to_thread(server.start)
+    kept = (await asyncio.to_thread(server.get, f"/v1/chat/completions/{seen}")).json
+    assert kept["incomplete_details"] == {"reason": "server_stopped"}

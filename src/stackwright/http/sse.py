@@ -9,7 +9,7 @@ from starlette.types import Receive, Send
 
 from stackwright.errors import StackwrightError
 from stackwright.http import errors
-from stackwright.http.watch import gone
+from stackwright.http.watch import GONE, gone
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -52,7 +52,7 @@ class _Watch:
 
     def _fire(self) -> None:
         self.fired = True
-        self._task.cancel()
+        self._task.cancel(GONE)
 
     def close(self) -> None:
         for task in self._tasks:

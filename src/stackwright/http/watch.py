@@ -10,6 +10,8 @@ from stackwright.http.body import ClientGone
 
 T = TypeVar("T")
 
+GONE = "client_disconnected"
+"""What a cancellation says when it is the caller who left, and not the process that ends."""
 PATIENCE = 0.5
 """Seconds before a call is worth watching. Most are over by then, and a watcher costs more than they do."""
 
@@ -40,7 +42,7 @@ async def while_connected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
 
 async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any]) -> None:
     await gone(receive)
-    task.cancel()
+    task.cancel(GONE)
 
 
 async def gone(receive: Receive) -> None:

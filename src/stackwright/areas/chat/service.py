@@ -15,6 +15,7 @@ from stackwright.areas.models import Catalog, call_of, fields
 from stackwright.errors import StackwrightError
 from stackwright.http.call import Json, Stream
 from stackwright.http.sse import DONE, framed
+from stackwright.http.watch import GONE
 from stackwright.ports.inference import Chunk, ModelCall, TextPort
 from stackwright.wire.chat import ChatRequest
 
@@ -57,8 +58,8 @@ class ChatService:
             except StackwrightError as error:
                 await self._keep_partial(record, error.code or "upstream_error")
                 raise
-            except (asyncio.CancelledError, GeneratorExit):
-                self._keep_later(record, place.pop_all())
+            except (asyncio.CancelledError, GeneratorExit) as end:
+                self._keep_later(record, _reason(end), place.pop_all())
                 raise
             await record.keep_stream()
         yield DONE
@@ -67,9 +68,9 @@ class ChatService:
         if record.begun:
             await record.keep_stream(reason)
 
-    def _keep_later(self, record: "_Record", place: ExitStack) -> None:
-        """The caller is gone, and with it the task: what was said is kept by another, in the same place."""
-        task = asyncio.get_running_loop().create_task(self._keep_partial(record, "client_disconnected"))
+    def _keep_later(self, record: "_Record", reason: str, place: ExitStack) -> None:
+        """The request's task is at its end: what was said is kept by another, in the same place."""
+        task = asyncio.get_running_loop().create_task(self._keep_partial(record, reason))
         task.add_done_callback(lambda _: place.close())
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
@@ -140,6 +141,11 @@ def _id_in(chunk: bytes) -> bytes:
     at = chunk.find(value)
     start = chunk.rfind(b'"id"', 0, max(at, 0))
     return chunk[start : at + len(value)] if start >= 0 else b"\x00"
+
+
+def _reason(end: BaseException) -> str:
+    stopped = isinstance(end, asyncio.CancelledError) and end.args != (GONE,)
+    return "server_stopped" if stopped else GONE
 
 
 async def _passed_on(port: TextPort, call: ModelCall) -> AsyncGenerator[bytes, None]:
