@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Row, Script, Value
@@ -52,6 +52,9 @@ class PostgresLane:
             batch = self._waiting.pop(next(iter(self._waiting)))
             await self._perform(batch)
             release(batch)
+        # Now, not when the task's end is told: one who was just released may submit before that, and would wait for
+        # a task that is over.
+        self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _perform(self, batch: list[Job]) -> None:
         if len(batch) > 1 and await self._together(batch):
