@@ -10,7 +10,7 @@ import pytest
 
 from stackwright.areas.conversations import Conversations, ConversationStore
 from stackwright.areas.conversations.types import ItemsQuery, NewConversation, NewItems
-from stackwright.errors import NotFound
+from stackwright.errors import InvalidRequest, NotFound
 from stackwright.storage.sql import Do, Migration, Script
 from stackwright.wire.items import InputText, Message, OutputText, encode
 from tests.areas.conversations.appending import database_at
@@ -146,6 +146,35 @@ async def test_a_thousand_appends_from_two_processes_all_find_their_place(
     assert positions == list(range(1000))
     history = await conversations.history("ada", talk.id)
     assert {item.id for item in history} == {f"msg_{name}_{n}" for name in ("one", "two") for n in range(500)}
+
+
+async def test_one_that_spoils_a_batch_fails_alone(conversations: Conversations) -> None:
+    talk = await conversations.create("ada", NewConversation(items=[{"role": "user", "content": "0", "id": "msg_0"}]))
+    ids = [f"msg_{number}" for number in (1, 2, 0, 3, 3, 4)]
+    new = [NewItems(items=[{"role": "user", "content": "x", "id": one}]) for one in ids]
+    outcomes = await asyncio.gather(*(conversations.append("ada", talk.id, one) for one in new), return_exceptions=True)
+    assert [isinstance(outcome, InvalidRequest) for outcome in outcomes] == [False, False, True, False, True, False]
+    assert [item.id for item in await conversations.history("ada", talk.id)] == [f"msg_{n}" for n in range(5)]
+
+
+async def test_a_busy_conversation_takes_one_connection(conversations: Conversations, database: Any) -> None:
+    talk = await conversations.create("ada", NewConversation())
+    before = database.commits
+    new = NewItems(items=[{"role": "user", "content": "x"}])
+    await asyncio.gather(*(conversations.append("ada", talk.id, new) for _ in range(500)))
+    assert len(await conversations.history("ada", talk.id)) == 500
+    assert database.commits - before <= 20
+
+
+async def test_a_caller_that_stops_waiting_holds_nobody_up(conversations: Conversations) -> None:
+    talk = await conversations.create("ada", NewConversation())
+    new = NewItems(items=[{"role": "user", "content": "x"}])
+    tasks = [asyncio.create_task(conversations.append("ada", talk.id, new)) for _ in range(9)]
+    await asyncio.sleep(0)
+    for task in tasks[1:8]:
+        task.cancel()
+    await asyncio.wait_for(asyncio.wait(tasks), 5)
+    assert len(await conversations.history("ada", talk.id)) == 2
 
 
 async def test_a_page_is_the_json_of_its_items(conversations: Conversations, database: Any) -> None:

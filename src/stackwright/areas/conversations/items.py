@@ -66,9 +66,9 @@ class ItemRows:
             added += [row[0] for row in (yield Do(self._insert(len(some)), tuple(args)))]
         return added
 
-    def deleting(self, tenant: str, conversation_id: str, id: str) -> Script[bool]:
-        """Delete an item. True when there was one."""
-        return bool((yield Do(self._delete, (tenant, conversation_id, id))))
+    def delete_do(self, tenant: str, conversation_id: str, id: str) -> Do:
+        """Delete an item; returns one row if there was one."""
+        return Do(self._delete, (tenant, conversation_id, id))
 
     def deleting_all(self, conversation: int) -> Script[None]:
         """Delete all items of a conversation."""

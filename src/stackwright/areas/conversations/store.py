@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from stackwright.areas.conversations.items import ItemRow, ItemRows
+from stackwright.areas.conversations.line import Line
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Do, Script, SqlBackend
@@ -32,6 +33,7 @@ class ConversationStore:
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._backend = backend
         self._items = ItemRows(backend, table_name)
+        self._line = Line(self._append_together)
         self._table: Table[StoredConversation] = Table(
             backend, table_name, StoredConversation, kind="conversation", later=self._items.migrations(version=2)
         )
@@ -63,13 +65,15 @@ class ConversationStore:
         """Write a new conversation with its first items, and return when it was made."""
         created = int(time.time())
         insert = self._table.insert_do(tenant, StoredConversation(id, created, _encode(metadata).decode(), 0))
-
-        def script() -> Script[None]:
-            yield insert
-            _all_new(rows, (yield from self.appending(tenant, id, rows)))
-
-        await (self._backend.transact(script) if rows else self._backend.commit(insert))
+        if rows:
+            await self._backend.transact(lambda: self._making(tenant, id, insert, rows))
+        else:
+            await self._backend.commit(insert)
         return created
+
+    def _making(self, tenant: str, id: str, insert: Do, rows: Sequence[ItemRow]) -> Script[None]:
+        yield insert
+        yield from self.appending_new(tenant, id, rows)
 
     async def get(self, tenant: str, id: str) -> StoredConversation:
         """Return a conversation's row."""
@@ -85,15 +89,14 @@ class ConversationStore:
 
     async def delete(self, tenant: str, id: str) -> None:
         """Delete a conversation and its items."""
+        await self._backend.transact(lambda: self._deleting(tenant, id))
 
-        def script() -> Script[None]:
-            # The row goes first: an append that waits for it then finds nothing to append to.
-            gone = yield self._table.delete_do(tenant, id)
-            if not gone:
-                raise NotFound(self._table.kind, id)
-            yield from self._items.deleting_all(gone[0][0])
-
-        await self._backend.transact(script)
+    def _deleting(self, tenant: str, id: str) -> Script[None]:
+        # The row goes first: an append that waits for it then finds nothing to append to.
+        gone = yield self._table.delete_do(tenant, id)
+        if not gone:
+            raise NotFound(self._table.kind, id)
+        yield from self._items.deleting_all(gone[0][0])
 
     def appending(self, tenant: str, id: str, rows: Sequence[ItemRow]) -> Script[list[str]]:
         """Add items at the end and return the ids of those that are new to the conversation; an item that it has
@@ -105,17 +108,17 @@ class ConversationStore:
         added: list[str] = yield from self._items.adding(conversation, rows, end - len(rows))
         return added
 
+    def appending_new(self, tenant: str, id: str, rows: Sequence[ItemRow]) -> Script[None]:
+        """Add items at the end, all or none. `InvalidRequest` when the conversation has one of them already, or two of
+        them have the same id; `NotFound` when there is no such conversation."""
+        _all_new(rows, (yield from self.appending(tenant, id, rows)))
+
     async def append(self, tenant: str, id: str, rows: Sequence[ItemRow]) -> None:
-        """Add items at the end, all or none; committed on return.
+        """Add items at the end, committed on return; see `appending_new`."""
+        await self._line.append((tenant, id), rows)
 
-        Raises:
-            InvalidRequest: The conversation has one of them already, or two of them have the same id.
-        """
-
-        def script() -> Script[None]:
-            _all_new(rows, (yield from self.appending(tenant, id, rows)))
-
-        await self._backend.transact(script)
+    async def _append_together(self, key: tuple[str, str], rows: Sequence[ItemRow]) -> None:
+        await self._backend.transact(lambda: self.appending_new(*key, rows))
 
     async def history(self, tenant: str, id: str) -> list[bytes]:
         """Return the JSON of all items, oldest first."""
@@ -144,12 +147,8 @@ class ConversationStore:
     async def delete_item(self, tenant: str, id: str, item_id: str) -> StoredConversation:
         """Delete an item and return its conversation."""
         conversation = await self.get(tenant, id)
-
-        def script() -> Script[None]:
-            if not (yield from self._items.deleting(tenant, id, item_id)):
-                raise NotFound("conversation item", item_id)
-
-        await self._backend.transact(script)
+        if not await self._backend.commit(self._items.delete_do(tenant, id, item_id)):
+            raise NotFound("conversation item", item_id)
         return conversation
 
 
