@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from stackwright.config.storage import SqliteBackend, Storage
 from stackwright.errors import InvalidRequest, NotFound, Unavailable
 from stackwright.ports.inference import Chunk, ModelCall, TextPort
 from stackwright.providers.inference.inline_llama_cpp import PROVIDER, Config, LlamaCpp, MissingWeights, connect
+from stackwright.providers.inference.llama_request import request
 from stackwright.storage.backends import NamedBackends
 from tests.schemas import needs_schemas, validate
 
@@ -70,7 +72,7 @@ def deltas(chunks: list[Chunk]) -> str:
 async def idle(model: LlamaCpp) -> float:
     """Return the seconds until nothing is generated any more."""
     begin = time.monotonic()
-    while model._engine._admitted:
+    while model.chat._engine._admitted:
         assert time.monotonic() < begin + 10, "it generates still"
         await asyncio.sleep(0.01)
     return time.monotonic() - begin
@@ -246,6 +248,104 @@ async def test_a_prompt_longer_than_the_context_is_refused_with_openais_code(mod
     assert refused.value.code == "context_length_exceeded"
 
 
+async def test_a_prompt_of_megabytes_is_refused_before_it_is_counted(model: LlamaCpp) -> None:
+    huge = "a" * 9_000_000
+    begin = time.monotonic()
+    for asked in (
+        model.chat.complete(call(messages=[{"role": "user", "content": huge}])),
+        model.completions.complete(call(prompt=["x", huge])),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            await asked
+        assert refused.value.code == "context_length_exceeded"
+    assert time.monotonic() - begin < 2
+
+
+async def test_more_choices_than_anybody_reads_are_refused(model: LlamaCpp) -> None:
+    with pytest.raises(InvalidRequest, match="more than 2048 choices"):
+        await model.completions.complete(call(prompt=["a"] * 300, n=10))
+
+
+async def test_a_grammar_of_the_callers_own_is_refused(model: LlamaCpp) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await model.chat.complete(call(messages=HELLO, grammar="root ::= root"))
+    assert refused.value.param == "grammar"
+
+
+DEFS = {f"a{i}": {"anyOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(30)} | {"a30": {"type": "null"}}
+BAD_SCHEMAS: dict[str, tuple[Any, str]] = {
+    "a backward repetition": ({"type": "string", "pattern": "^a{5,2}$"}, ".pattern"),
+    "a negative repetition": ({"type": "string", "pattern": "^a{-1}$"}, ".pattern"),
+    "a huge repetition": ({"type": "string", "pattern": "^a{99999999999999999999}$"}, ".pattern"),
+    "repetitions that multiply": ({"type": "string", "pattern": "^((a{90}){90}){90}$"}, ".pattern"),
+    "repetitions of nothing": ({"type": "string", "pattern": "^(a?b?c?){500}$"}, ".pattern"),
+    "a backward set": ({"type": "string", "pattern": "^[z-a]$"}, ".pattern"),
+    "an escape without a grammar": ({"type": "string", "pattern": r"^\d+$"}, ".pattern"),
+    "a pattern with a look ahead": ({"type": "string", "pattern": "^(?=a)b$"}, ".pattern"),
+    "an open pattern": ({"type": "string", "pattern": "abc"}, ".pattern"),
+    "an unclosed group": ({"type": "string", "pattern": "^(a$"}, ".pattern"),
+    "few items": ({"type": "array", "minItems": 5, "maxItems": 2}, ".minItems"),
+    "a short text": ({"type": "string", "minLength": 5, "maxLength": 2}, ".minLength"),
+    "a long text": ({"type": "string", "minLength": 1_000_000_000}, ".minLength"),
+    "a length that is none": ({"type": "string", "maxLength": -5}, ".maxLength"),
+    "a small number": ({"type": "integer", "minimum": 5, "maximum": 2}, ""),
+    "a small number, exclusive": ({"type": "integer", "exclusiveMinimum": 5, "maximum": 5}, ""),
+    "a huge number": ({"type": "integer", "minimum": -(10**19)}, ".minimum"),
+    "a number that is none": ({"type": "integer", "minimum": "x"}, ".minimum"),
+    "many values": ({"properties": {f"k{i}": {"type": "string"} for i in range(3000)}}, ""),
+    "many properties": ({"properties": {f"k{i}": {} for i in range(900)}}, ""),
+    "many choices": ({"enum": list(range(900))}, ""),
+    "choices that double": ({"$ref": "#/$defs/a0", "$defs": DEFS}, ""),
+    "a long name": ({"properties": {"_" * 300_000: {}}}, ".properties"),
+    "a circle": ({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"$ref": "#/$defs/a"}}}, ""),
+    "a reference to elsewhere": ({"$ref": "http://127.0.0.1/x"}, ".$ref"),
+    "a reference to nowhere": ({"$ref": "#/$defs/a"}, ".$ref"),
+    "a fault behind a reference": ({"$ref": "#/const", "const": {"pattern": "^a{5,2}$"}}, ".$ref.pattern"),
+    "a fault far inside": ({"items": {"properties": {"a": {"maxItems": -1}}}}, ".items.properties.a.maxItems"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SCHEMAS)
+async def test_a_schema_that_would_hang_or_crash_llama_cpp_is_refused_by_its_place(name: str) -> None:
+    schema, place = BAD_SCHEMAS[name]
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    for params, root in (
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}},
+            "response_format.json_schema.schema",
+        ),
+        ({"response_format": {"type": "json_object", "schema": schema}}, "response_format.schema"),
+        ({"tools": [WEATHER, tool]}, "tools[1].function.parameters"),
+    ):
+        begin = time.monotonic()
+        with pytest.raises(InvalidRequest) as refused:
+            request("chat", call(messages=HELLO, **params), context_length=20_000, max_tokens=1, cache=True)
+        assert refused.value.param is not None
+        assert refused.value.param.startswith(root)
+        assert refused.value.param.endswith(place)
+        assert time.monotonic() - begin < 1
+
+
+async def test_ordinary_schemas_are_taken_and_kept(model: LlamaCpp) -> None:
+    part = {"type": "object", "properties": {"next": {"$ref": "#/$defs/part"}}, "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string", "pattern": "^(?:[A-Z]{2,3}-)+[0-9]{4}$"},
+            "age": {"type": "integer", "minimum": 0, "maximum": 150},
+            "part": {"anyOf": [{"$ref": "#/$defs/part"}, {"type": "null"}]},
+        },
+        "required": ["code", "age", "part"],
+        "additionalProperties": False,
+        "$defs": {"part": part},
+    }
+    kept = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    answer = await whole(model.chat, messages=HELLO, response_format=kept, max_tokens=120, seed=1)
+    said = msgspec.json.decode(answer["choices"][0]["message"]["content"])
+    assert re.fullmatch("([A-Z]{2,3}-)+[0-9]{4}", said["code"])
+    assert 0 <= said["age"] <= 150
+
+
 async def test_another_model_is_not_found(model: LlamaCpp) -> None:
     with pytest.raises(NotFound):
         await model.chat.complete(call(model="gpt", messages=HELLO))
@@ -341,6 +441,12 @@ from tests.providers import test_llama_cpp as t
 async def main():
     async with t.connect(t.CONFIG, t.NOTHING) as model:
         await t.whole(model.chat, messages=t.HELLO, max_tokens=1)
+        for pattern in ("^forged\\n$", "^forged\\\\d$", "forged", "^(forged)**$", "^((((forged)))){900}$"):
+            kept = {"type": "json_schema", "json_schema": {"schema": {"type": "string", "pattern": pattern}}}
+            try:
+                await t.whole(model.chat, messages=t.HELLO, max_tokens=1, response_format=kept)
+            except t.InvalidRequest as refused:
+                assert refused.param.endswith("pattern")
 asyncio.run(main())
 """
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -72,7 +72,14 @@ class Text:
     def _request(self, call: ModelCall) -> Request:
         if call.model != self._name:
             raise NotFound("model", call.model, param="model", code="model_not_found")
-        return request(self._kind, call, max_tokens=self._config.max_tokens, cache=self._config.prompt_cache)
+        config = self._config
+        return request(
+            self._kind,
+            call,
+            context_length=config.context_length,
+            max_tokens=config.max_tokens,
+            cache=config.prompt_cache,
+        )
 
 
 async def _told(telling: Telling, batches: AsyncIterator[list[Piece]]) -> AsyncIterator[Sequence[Chunk]]:

@@ -10,6 +10,7 @@ import msgspec
 from stackwright.errors import InvalidRequest
 from stackwright.ids import mint
 from stackwright.ports.inference import ModelCall
+from stackwright.providers.inference.llama_schema import Schema, Schemas
 
 Kind = Literal["chat", "text"]
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
@@ -18,6 +19,11 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Stops = Annotated[list[str], msgspec.Meta(max_length=4)]
 
 DEEPEST = 100
+MOST_CHOICES = 2048
+BYTES_PER_TOKEN = 16
+"""More than any text needs, so that only what cannot fit is refused by its size: llama.cpp cannot stop counting."""
+PROMPTS = {"messages", "tools"}
+"""What is put into one prompt. Each of the prompts in `prompt` is a prompt of its own."""
 
 
 class Message(msgspec.Struct):
@@ -33,15 +39,16 @@ class Options(msgspec.Struct):
 
 
 class Function(msgspec.Struct):
-    """The name in a tool or a tool choice."""
+    """A tool's function, or the name of one in a tool choice."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9_.-]{1,64}$")]
+    parameters: Schema | None = None
 
 
 class JsonSchema(msgspec.Struct):
     """`response_format.json_schema`."""
 
-    schema: dict[str, Any]
+    schema: Schema
 
 
 class ResponseFormat(msgspec.Struct):
@@ -49,6 +56,8 @@ class ResponseFormat(msgspec.Struct):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    schema: Schema | None = None
+    """llama.cpp's own, with type json_object."""
 
 
 class Tool(msgspec.Struct):
@@ -103,13 +112,15 @@ CANNOT: Mapping[str, tuple[Any, ...]] = {
     "web_search_options": (),
     "functions": (),
     "function_call": ("none",),
+    "grammar": ("",),
+    "json_schema": (),
 }
 """Parameters that would change the answer and cannot be had here, with the values that ask for nothing."""
 
 
-def request(kind: Kind, call: ModelCall, *, max_tokens: int, cache: bool) -> "Request":
+def request(kind: Kind, call: ModelCall, *, context_length: int, max_tokens: int, cache: bool) -> "Request":
     """Check a call and put it in llama.cpp's words. `InvalidRequest` names the parameter."""
-    _refuse(call.params)
+    _refuse(call.params, context_length)
     known = (CHAT if kind == "chat" else TEXT) | READ | {"logprobs": bool if kind == "chat" else _TEXT_LOGPROBS}
     values = {name: _read(name, raw, known[name]) for name, raw in call.params.items() if name in known}
     values = {name: value for name, value in values.items() if value is not None}
@@ -127,10 +138,13 @@ def request(kind: Kind, call: ModelCall, *, max_tokens: int, cache: bool) -> "Re
     _choose_tool(values, body)
     if (kept := values.get("response_format")) and kept.type == "json_schema" and kept.json_schema is None:
         raise InvalidRequest("'response_format' of type json_schema needs 'json_schema'.", param="response_format")
+    schemas = Schemas()
+    for schema, place in _schemas(values):
+        schemas.check(schema, place)
     return Request(
         kind=kind,
         model=call.model,
-        bodies=list(_bodies(body, values)),
+        bodies=list(_bodies(body, values, _prompts(values, context_length))),
         choices_per_prompt=values.get("n", 1),
         alternatives=alternatives,
         include_usage=values.get("stream_options", Options()).include_usage,
@@ -141,13 +155,24 @@ def request(kind: Kind, call: ModelCall, *, max_tokens: int, cache: bool) -> "Re
 _TEXT_LOGPROBS = Annotated[int, msgspec.Meta(ge=0, le=5)]
 
 
-def _refuse(params: Mapping[str, msgspec.Raw]) -> None:
+def _refuse(params: Mapping[str, msgspec.Raw], context_length: int) -> None:
+    for name in PROMPTS & params.keys():
+        _check_size(name, len(bytes(params[name])), context_length)
     for name, raw in params.items():
         if _deep(bytes(raw)):
             raise InvalidRequest(f"'{name}' nests more than {DEEPEST} deep.", param=name, code="invalid_value")
     for name in CANNOT.keys() & params.keys():
         if (value := msgspec.json.decode(params[name])) is not None and value not in CANNOT[name]:
             raise InvalidRequest(f"'{name}' is not supported by this model.", param=name, code="unsupported_parameter")
+
+
+def _check_size(name: str, size: int, context_length: int) -> None:
+    if size > context_length * BYTES_PER_TOKEN:
+        raise InvalidRequest(
+            f"'{name}' of {size} bytes is longer than the model's {context_length} tokens of context.",
+            param=name,
+            code="context_length_exceeded",
+        )
 
 
 def _read(name: str, raw: msgspec.Raw, type: Any) -> Any:
@@ -167,6 +192,18 @@ def _deep(json: bytes) -> bool:
         if depth > DEEPEST:
             return True
     return False
+
+
+def _schemas(values: dict[str, Any]) -> Iterator[tuple[Schema, str]]:
+    """Yield every schema of a request, and its place there."""
+    for index, tool in enumerate(values.get("tools", ())):
+        if tool.function.parameters is not None:
+            yield tool.function.parameters, f"tools[{index}].function.parameters"
+    kept = values.get("response_format", ResponseFormat("text"))
+    if kept.schema is not None:
+        yield kept.schema, "response_format.schema"
+    if kept.json_schema is not None:
+        yield kept.json_schema.schema, "response_format.json_schema.schema"
 
 
 def _logprobs(kind: Kind, values: dict[str, Any], body: dict[str, Any]) -> int | None:
@@ -196,10 +233,20 @@ def _choose_tool(values: dict[str, Any], body: dict[str, Any]) -> None:
         raise InvalidRequest(f"'tool_choice' names no tool in 'tools': {choice.function.name!r}.", param="tool_choice")
 
 
-def _bodies(body: dict[str, Any], values: dict[str, Any]) -> Iterator[bytes]:
-    """Yield one llama.cpp request per choice: it counts the tokens of the first one only when it makes several."""
+def _prompts(values: dict[str, Any], context_length: int) -> list[Any]:
+    """Return each prompt by itself; one None where there are messages instead."""
     prompt = values.get("prompt")
     prompts = prompt if isinstance(prompt, list) and not isinstance(prompt[0], int) else [prompt]
+    if len(prompts) * values.get("n", 1) > MOST_CHOICES:
+        raise InvalidRequest(f"'prompt' and 'n' ask for more than {MOST_CHOICES} choices.", param="prompt")
+    for one in prompts:
+        if isinstance(one, str):
+            _check_size("prompt", len(one), context_length)
+    return prompts
+
+
+def _bodies(body: dict[str, Any], values: dict[str, Any], prompts: list[Any]) -> Iterator[bytes]:
+    """Yield one llama.cpp request per choice: it counts the tokens of the first one only when it makes several."""
     for one in prompts:
         if one is not None:
             body["prompt"] = one
