@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stackwright.cli import main
-from stackwright.config import runfile, server, storage
+from stackwright.config import responses, runfile, server, storage
 from stackwright.providers import describe
 from tests.house.sources import ROOT
 
@@ -27,6 +27,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`storage.stores`": (storage.Stores, storage.InferenceStore),
     "References": (storage.KVReference, storage.SqlReference),
     "`registered_resources`": (runfile.RegisteredResources, runfile.RegisteredModel),
+    "`responses`": (responses.Responses,),
     "`server`": (server.Server, server.Auth, server.ApiKey),
 }
 

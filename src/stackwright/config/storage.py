@@ -216,7 +216,7 @@ class Stores(Section):
     )
     responses: SqlReference = Field(
         SqlReference(backend="sql_default", table_name="responses"),
-        description="Checked today, used when the Responses API comes.",
+        description="Stored responses and their items.",
     )
     prompts: SqlReference = Field(
         SqlReference(backend="sql_default", table_name="prompts"),
