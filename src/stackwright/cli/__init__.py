@@ -12,6 +12,7 @@ _COMMANDS = {
     "check": "check",
     "show": "show",
     "config": "config",
+    "migrate": "migrate",
     "db": "db",
     "providers": "providers",
 }

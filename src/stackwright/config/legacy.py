@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 from pydantic import BaseModel
 
@@ -17,8 +18,8 @@ _NOT_OF_THE_CONNECTION = {"type", "namespace", "table_name", "max_write_queue_si
 _PLAIN = re.compile(r"[\w~./@%+$-][\w~./@%+$:-]*")
 
 WORDS = (
-    "This is the old layout, a connection where it is used. Declare each database once under storage.backends "
-    "and refer to it by name:"
+    "This is the old layout, a connection where it is used. To rewrite the file: stackwright migrate {file}\n"
+    "Or declare each database once under storage.backends and refer to it by name:"
 )
 
 
@@ -79,7 +80,7 @@ def _replace(parent: Node, key: str, new: str, family: Family, report: Report) -
     node = parent.fields().pop(key)
     parent.old = True
     backend = f"storage: {{backends: {{{family}_default: {_backend(node, family)}}}}}"
-    report.key(node, f"{WORDS}\n  {backend}\n  {new}")
+    report.key(node, f"{WORDS.format(file=shlex.quote(report.file))}\n  {backend}\n  {new}")
 
 
 def _backend(node: Node, family: Family) -> str:

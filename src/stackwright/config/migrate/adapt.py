@@ -1,12 +1,10 @@
 """What is not storage: APIs, provider types, settings and resources under the names that they have with us."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from stackwright.config.migrate.document import Document, flow, rename
 from stackwright.config.migrate.names import (
@@ -22,11 +20,10 @@ from stackwright.config.migrate.names import (
 )
 from stackwright.config.migrate.report import Report
 from stackwright.config.migrate.resources import Resources
-from stackwright.config.migrate.sections import prune, prune_root
-from stackwright.config.migrate.slots import entries, references_of
+from stackwright.config.migrate.sections import drop_quota, prune, prune_root
+from stackwright.config.migrate.slots import Places, default_of, entries, references_of
 from stackwright.config.providers import Types, type_named
 from stackwright.config.runfile import APIS as OUR_APIS
-from stackwright.config.section import keys
 
 
 @dataclass
@@ -36,12 +33,13 @@ class Adapter:
     document: Document
     types: Types
     report: Report
-    paths: Mapping[int, str]
+    paths: dict[int, str]
 
     def before_storage(self) -> None:
         """Do what decides which providers there will be."""
         self._syntax(self.document.root, "")
         self._sections()
+        drop_quota(self.document.root, self.report)
         for api, entry in list(entries(self.document.root)):
             self._type(api, entry)
         self._served()
@@ -55,7 +53,7 @@ class Adapter:
         if self.report.old:
             for api, entry in entries(root):
                 self._complete(api, entry)
-        prune_root(self.document, self.report)
+        prune_root(root, self.report)
 
     def _syntax(self, value: Any, path: str) -> None:
         for key, child in _items(value):
@@ -90,6 +88,10 @@ class Adapter:
     def _type(self, api: str, entry: CommentedMap) -> None:
         old, path = str(entry.get("provider_type")), self.paths[id(entry)]
         new = TYPES.get(old, old).removesuffix("-openai-compat")
+        if entry.get("provider_id") == "__disabled__":
+            self._remove(api, entry)
+            self.report.add("dropped", path, "It is switched off.")
+            return
         if api == "responses" and old in BUILTIN and not self._known(old, api):
             self._built_in(entry, path)
         elif not self._known(new, api) and "${" not in old:
@@ -128,7 +130,7 @@ class Adapter:
             ):
                 root["responses_store"] = holder[key]
                 self.document.carry(holder, key, root, "responses_store")
-                self.report.add("moved", f"{path}.config.{where}", "to the server's own store of responses")
+                self.paths[id(holder[key])] = f"{path}.config.{where}"
         for where in ("persistence_store", "persistence.agent_state"):
             first, _, second = where.partition(".")
             if isinstance(config.get(first), CommentedMap) and (not second or second in config[first]):
@@ -183,19 +185,17 @@ class Adapter:
         """Give a provider the references that its type cannot do without."""
         name, path = str(entry.get("provider_type")), f"{self.paths[id(entry)]}.config"
         provider = type_named(self.types, name)
-        for field, family in references_of(provider.config).items() if provider else ():
-            config = entry.get("config")
-            if not isinstance(config, CommentedMap):
-                config = entry["config"] = CommentedMap()
-            if config.get(field) is None and _required(provider.config, field) and provider:
+        if provider is None:
+            return
+        for field, family in references_of(provider.config).items():
+            if not isinstance(entry.get("config"), CommentedMap):
+                entry["config"] = CommentedMap()
+            if entry["config"].get(field) is None and provider.config.model_fields[field].is_required():
                 place = place_in_provider(api, name, "sqlstore" if family == "sql" else field)
-                name_key = "namespace" if family == "kv" else "table_name"
-                config[field] = flow(**{"backend": f"{family}_default", name_key: DoubleQuotedScalarString(place.name)})
+                backend = default_of(self.document.root["storage"]["backends"], family)
+                reference = Places(self.document.root).reference(backend, family, place.name)
+                entry["config"][field] = flow(**reference)
                 self.report.add("added", f"{path}.{field}", "The type needs a place for it.", old=False)
-
-
-def _required(cls: type[BaseModel], name: str) -> bool:
-    return keys(cls)[name].is_required()
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -56,7 +56,9 @@ class Document:
     def carry(self, source: Any, key: Key, target: Any, name: Key) -> None:
         """Say that an entry stands at another place now, or under another name: its lines and comments go with it."""
         if span := self.spans.get((id(source), key)):
-            self.spans[id(target), name] = copy(span)
+            span = self.spans[id(target), name] = copy(span)
+            while target is not source and span.head < span.start and not self.lines[span.head].strip():
+                span.head += 1
         if lines := self.before.pop((id(source), key), None):
             self.before.setdefault((id(target), name), []).extend(lines)
 
@@ -90,7 +92,8 @@ class Document:
                 raise
             same = False
         # Anchors and merge keys may have lost what they named: then the values count, and the comments are lost.
-        return text if same else _dump(_plain(self.root))
+        text = text if same else _dump(_plain(self.root))
+        return text.replace("\n", "\r\n") if "\r\n" in self.text else text
 
     def _survey(self, value: Any, node: Any, cursor: int) -> int:
         """Note the lines of everything below a block collection; return the line after it."""
@@ -179,8 +182,8 @@ def _end(key_node: Any, node: Any) -> int:
     if node.start_mark.index == node.end_mark.index:
         return int(key_node.start_mark.line) + 1  # A value that is left out stands nowhere.
     # A block scalar ends at the beginning of the line after it.
-    end: int = node.end_mark.line + (1 if node.end_mark.column else 0)
-    return max(end, node.start_mark.line + 1)
+    end = int(node.end_mark.line) + (1 if node.end_mark.column else 0)
+    return max(end, int(node.start_mark.line) + 1)
 
 
 def flow(**fields: Any) -> CommentedMap:

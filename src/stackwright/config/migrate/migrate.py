@@ -58,9 +58,16 @@ def migrate(text: str, *, types: Types, name: str = "run.yaml", storage_only: bo
         adapter.after_storage()
     if not report.old:
         return Migration(text, text)
-    if document.root.get("version") != 2:
-        document.root["version"] = 2
+    if adapter and document.root.get("version") != 2:
+        _set_version(document.root)
     return Migration(text, document.render(), tuple(report.changes))
+
+
+def _set_version(root: CommentedMap) -> None:
+    if "version" in root:
+        root["version"] = 2
+    else:
+        root.insert(0, "version", 2)
 
 
 def _paths(root: CommentedMap) -> dict[int, str]:

@@ -123,6 +123,6 @@ def key_today(api: str, key: str) -> tuple[str, ...]:
             "persistence_store": ("persistence", "agent_state"),
             "responses_store": ("persistence", "responses"),
         }.get(key, (key,))
-    if api in ("vector_io", "memory") and key == "kvstore":
+    if api in ("vector_io", "memory") and key in ("kvstore", "persistence_store"):
         return ("persistence",)
     return (key,)

@@ -42,6 +42,7 @@ class Resources:
         registered = root.get("registered_resources")
         if not isinstance(registered, CommentedMap):
             registered = CommentedMap()
+            self.document.before[id(root), "registered_resources"] = self.document.gap(root, kind)
             root.insert(list(root).index(kind), "registered_resources", registered)
         if isinstance(registered.get(kind), CommentedSeq):
             registered[kind].extend(root.pop(kind))

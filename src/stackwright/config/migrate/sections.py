@@ -1,13 +1,15 @@
 """Keys that nobody reads any more: named one by one, then left out."""
 
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap
 
-from stackwright.config.migrate.document import Document, flow
+from stackwright.config.migrate.document import flow
 from stackwright.config.migrate.names import SECTIONS
 from stackwright.config.migrate.report import Report
+from stackwright.config.migrate.slots import default_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.section import keys
 from stackwright.config.server import Auth, Server, exposure
@@ -27,53 +29,65 @@ def prune(node: CommentedMap, cls: type[BaseModel], path: str, what: str, report
             prune(node[key], inner, f"{path}.{key}", what, report)
 
 
-def prune_root(document: Document, report: Report) -> None:
+def drop_quota(root: CommentedMap, report: Report) -> None:
+    """Take out a quota, before the place where it counted becomes a backend."""
+    if isinstance(server := root.get("server"), CommentedMap) and "quota" in server:
+        del server["quota"]
+        report.add("decide", "server.quota", "There are no quotas; put a limit in front of the server.")
+
+
+def prune_root(root: CommentedMap, report: Report) -> None:
     """Take out what the run file as such does not read."""
-    root = document.root
-    _storage(document, root.get("storage"), report)
+    _storage(root.get("storage"), report)
     if isinstance(server := root.get("server"), CommentedMap):
-        _server(document, server, report)
+        _server(server, report)
     for key in [key for key in root if key not in keys(RunFile)]:
         del root[key]
         report.add("dropped", key, "There is no section of this name.", old=key in SECTIONS)
 
 
-def _storage(document: Document, storage: Any, report: Report) -> None:
+def _storage(storage: Any, report: Report) -> None:
     if not isinstance(storage, CommentedMap):
         return
     if isinstance(stores := storage.get("stores"), CommentedMap):
-        _stores(document, stores, report)
+        _stores(stores, storage.get("backends") or {}, report)
     classes = {name: cls for cls in get_args(get_args(Backend)[0]) for name in get_args(keys(cls)["type"].annotation)}
     for name, backend in (storage.get("backends") or {}).items():
         if isinstance(backend, CommentedMap) and (cls := classes.get(str(backend.get("type")))):
+            _their_table(backend, f"storage.backends.{name}", report)
             prune(backend, cls, f"storage.backends.{name}", "a setting of such a backend", report)
 
 
-def _stores(document: Document, stores: CommentedMap, report: Report) -> None:
+def _their_table(backend: CommentedMap, path: str, report: Report) -> None:
+    """Leave Llama Stack's table alone: ours has other columns."""
+    for key in ("table_name", "collection_name"):
+        if report.old and re.search(r"\b(llamastack|ogx)_kvstore\b", str(backend.get(key))):
+            report.add("dropped", f"{path}.{key}", f"'{backend.pop(key)}' is a table of another layout.", old=False)
+
+
+def _stores(stores: CommentedMap, backends: Any, report: Report) -> None:
     for name, reference in list(stores.items()):
         path = f"storage.stores.{name}"
         if name not in keys(Stores):
             del stores[name]
             report.add("dropped", path, "There is no store of this name.", old=name == "connectors")
         elif name == "prompts" and isinstance(reference, CommentedMap) and "namespace" in reference:
-            stores[name] = flow(backend="sql_default", table_name="prompts")
-            report.add("moved", path, "to sql_default: prompts are rows of a table now.")
+            backend = default_of(backends, "sql")
+            stores[name] = flow(backend=backend, table_name="prompts")
+            report.add("moved", path, f"to {backend}: prompts are rows of a table now.")
         elif reference is None:
             del stores[name]
             report.add("dropped", path, "It is empty.", old=False)
     prune(stores, Stores, "storage.stores", "a setting of this store", report)
 
 
-def _server(document: Document, server: CommentedMap, report: Report) -> None:
+def _server(server: CommentedMap, report: Report) -> None:
     auth, host = server.get("auth"), server.get("host")
     if "auth" in server and not (isinstance(auth, CommentedMap) and "mode" in auth):
         del server["auth"]
         report.add(
             "decide", "server.auth", "Who may come in is said otherwise: auth: {mode: api_keys, api_keys: [...]}."
         )
-    if "quota" in server:
-        del server["quota"]
-        report.add("decide", "server.quota", "There are no quotas; put a limit in front of the server.")
     for key in [key for key in server if key not in keys(Server)]:
         del server[key]
         words = "Leave TLS to a proxy in front." if key.startswith("tls") else "This is not a setting of the server."

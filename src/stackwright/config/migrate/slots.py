@@ -1,17 +1,18 @@
 """Where providers have connections in their config, and where references stand today."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from stackwright.config.migrate.connections import is_snippet
 from stackwright.config.migrate.names import Place, key_today, place_in_provider
 from stackwright.config.providers import Types, type_named
-from stackwright.config.storage import Family, KVReference
-from stackwright.config.words import REFERENCES
+from stackwright.config.storage import Family, KVReference, SqlReference
 
 
 @dataclass(eq=False)
@@ -54,9 +55,47 @@ def references_of(config: type[BaseModel]) -> dict[str, Family]:
     """Return the fields of a config that are references, with the family each wants."""
     found: dict[str, Family] = {}
     for name, field in config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, REFERENCES):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, (KVReference, SqlReference)):
             found[name] = "kv" if issubclass(field.annotation, KVReference) else "sql"
     return found
+
+
+class Places:
+    """Which namespaces and tables are taken, and the next free name."""
+
+    def __init__(self, root: CommentedMap) -> None:
+        self._taken: set[tuple[str, str]] = set()
+        for value in _mappings(root):
+            for key in ("namespace", "table_name"):
+                if "backend" in value and value.get(key) is not None:
+                    self._taken.add((str(value["backend"]), str(value[key])))
+
+    def reference(self, backend: str, family: Family, name: str) -> dict[str, Any]:
+        """Return a reference to a place that nobody has; a name that is taken gets a number."""
+        name = free(name, {taken for other, taken in self._taken if other == backend})
+        self._taken.add((backend, name))
+        text = DoubleQuotedScalarString(name) if ":" in name else name
+        return {"backend": backend, "namespace" if family == "kv" else "table_name": text}
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """Return the name, with a number where it is taken."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+def default_of(backends: Any, family: Family) -> str:
+    """Return the backend of a family that takes what the file places nowhere."""
+    names = [name for name, backend in backends.items() if str(backend.get("type")).startswith(f"{family}_")]
+    return f"{family}_default" if f"{family}_default" in names or not names else str(names[0])
+
+
+def _mappings(value: Any) -> Iterator[CommentedMap]:
+    if isinstance(value, CommentedMap):
+        yield value
+    children = value.values() if isinstance(value, CommentedMap) else value if isinstance(value, CommentedSeq) else ()
+    for child in children:
+        yield from _mappings(child)
 
 
 def _in_config(

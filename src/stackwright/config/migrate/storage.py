@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.comments import CommentedMap
 
 from stackwright.config.migrate import connections
 from stackwright.config.migrate.connections import Identity, is_snippet
 from stackwright.config.migrate.document import Document, flow, rename
 from stackwright.config.migrate.names import STORES, Place, place_of_store
 from stackwright.config.migrate.report import Report
-from stackwright.config.migrate.slots import Slot, in_providers
+from stackwright.config.migrate.slots import Places, Slot, free, in_providers
 from stackwright.config.providers import Types
 from stackwright.config.storage import Family
 
@@ -37,8 +36,7 @@ class Mover:
     document: Document
     types: Types | None
     report: Report
-    paths: Mapping[int, str]
-    taken: set[tuple[str, Family, str]] = field(default_factory=set)
+    paths: dict[int, str]
 
     def move(self) -> None:
         """Change the tree. Nothing happens to a file without old storage."""
@@ -47,11 +45,11 @@ class Mover:
         known = self._declared()
         backends = self._grouped(slots, known)
         self._name(backends, known)
-        self.taken = set(self._references())
+        places = Places(self._root)
         for backend in backends:
             self._declare(backend)
         for slot, backend in ((slot, b) for slot in slots for b in backends if slot in b.slots):
-            self._refer(slot, backend)
+            self._refer(slot, backend, places)
         if self.report.old:
             self._defaults()
 
@@ -105,7 +103,15 @@ class Mover:
             if isinstance(connection, CommentedMap) and "backend" in connection:
                 self._keep_reference(key, store, value, connection)
             elif is_snippet(connection):
-                yield Slot(self._root, key, key, connection, self._place(store), store, value if wrapped else None)
+                yield Slot(
+                    self._root,
+                    key,
+                    self.paths.get(id(value), key),
+                    connection,
+                    self._place(store),
+                    store,
+                    value if wrapped else None,
+                )
             elif value is None:
                 del self._root[key]
                 self.report.add("dropped", key, "It is empty.")
@@ -124,7 +130,7 @@ class Mover:
             reference.setdefault(name, value[name])
         stores[store] = reference
         self.document.carry(self._root, key, stores, store)
-        self.report.add("moved", key, f"to storage.stores.{store}")
+        self.report.add("moved", self.paths.get(id(value), key), f"to storage.stores.{store}")
 
     def _quota(self) -> Iterator[Slot]:
         server = self._root.get("server")
@@ -166,36 +172,29 @@ class Mover:
                 chief.name = f"{family}_default"
                 names.add(chief.name)
             for backend in new:
-                backend.name = backend.name or _free(f"{family}_{backend.slots[0].place.use}", names)
+                backend.name = backend.name or free(f"{family}_{backend.slots[0].place.use}", names)
                 names.add(backend.name)
         backends.sort(key=lambda backend: not backend.name.endswith("_default"))
         backends.sort(key=lambda backend: backend.name != "kv_default")
 
-    def _references(self) -> Iterator[tuple[str, Family, str]]:
-        for value in _mappings(self._root):
-            if "namespace" in value and "backend" in value:
-                yield value["backend"], "kv", value["namespace"]
-            elif "table_name" in value and "backend" in value:
-                yield value["backend"], "sql", value["table_name"]
-
     def _declare(self, backend: Backend) -> None:
         path = f"storage.backends.{backend.name}"
-        where = ", ".join(slot.path for slot in backend.slots)
         if backend.name not in self._section("backends"):
             first = backend.slots[0].connection
             made = CommentedMap(type=f"{backend.family}_{first['type']}")
             self.document.carry(first, "type", made, "type")
             self._fill(made, first, backend, path)
             self._section("backends")[backend.name] = made
-        files = list(dict.fromkeys(str(slot.connection.get("db_path")) for slot in backend.slots))
-        kind = "namespace" if backend.family == "kv" else "table"
-        if len(files) > 1:
-            into = connections.folder_of(files[0]).file(backend.family)
-            self.report.add("merged", path, f"{', '.join(files)} become {into}; each is a {kind} in it.")
-        elif len(backend.slots) > 1:
-            self.report.add("merged", path, f"{len(backend.slots)} copies of one connection: {where}")
+        if len(backend.slots) == 1:
+            self.report.add("moved", path, f"from {backend.slots[0].path}")
+        elif backend.identity[0] == "sqlite":
+            files = ", ".join(f"{slot.path} ({slot.connection.get('db_path')})" for slot in backend.slots)
+            kind = "namespace" if backend.family == "kv" else "table"
+            into = self._section("backends")[backend.name].get("db_path")
+            self.report.add("merged", path, f"{files}: each is a {kind} in {into}")
         else:
-            self.report.add("moved", path, f"from {where}")
+            copies = ", ".join(slot.path for slot in backend.slots)
+            self.report.add("merged", path, f"{len(backend.slots)} copies of one connection: {copies}")
 
     def _fill(self, made: CommentedMap, first: CommentedMap, backend: Backend, path: str) -> None:
         for name, value in first.items():
@@ -204,20 +203,33 @@ class Mover:
                 self.document.carry(first, name, made, name)
         if "db_path" in made or first["type"] == "sqlite":
             made["db_path"] = connections.folder_of(str(made.get("db_path") or "")).file(backend.family)
-        name, default, unless = connections.WRITTEN_OUT.get(first["type"], ("type", "", ""))
-        if made.get(name) is None and unless not in made:
-            made[name] = default
-            self.report.add("added", f"{path}.{name}", f"{default}, which was the default.", old=False)
+        if self.types is None and backend.family == "kv":
+            self._keep_tables(made, backend, path)
+        self._write_out(made, first["type"], path)
         for slot in backend.slots[1:]:
             for name, value in connections.tuning(slot.connection).items():
                 if made.setdefault(name, value) != value:
                     self.report.add("decide", f"{path}.{name}", f"{slot.path} has another value; the first is kept.")
 
+    def _keep_tables(self, made: CommentedMap, backend: Backend, path: str) -> None:
+        for key in ("table_name", "collection_name"):
+            tables = list(dict.fromkeys(str(t) for slot in backend.slots if (t := slot.connection.get(key))))
+            if tables:
+                made[key] = tables[0]
+            if len(tables) > 1:
+                self.report.add("decide", f"{path}.{key}", f"There were several: {', '.join(tables)}.")
+
+    def _write_out(self, made: CommentedMap, driver: str, path: str) -> None:
+        name, default, unless = connections.WRITTEN_OUT.get(driver, ("type", "", ""))
+        if made.get(name) is None and unless not in made:
+            made[name] = default
+            self.report.add("added", f"{path}.{name}", f"{default}, which was the default.", old=False)
+
     def _take_out(self, slot: Slot) -> None:
         del slot.container[slot.key]
 
-    def _refer(self, slot: Slot, backend: Backend) -> None:
-        reference = self._reference(slot, backend)
+    def _refer(self, slot: Slot, backend: Backend, places: Places) -> None:
+        reference = self._reference(slot, backend, places)
         inside = slot is not backend.slots[0]
         if slot.store:
             stores = self._section("stores")
@@ -255,16 +267,14 @@ class Mover:
             self.document.carry(slot.container, slot.key, slot.container, name)
         return f"{parent}.{name}"
 
-    def _reference(self, slot: Slot, backend: Backend) -> dict[str, Any]:
-        kv = slot.place.family == "kv"
-        key = "namespace" if kv else "table_name"
-        given = slot.connection.get(key)
-        if kv and (table := slot.connection.get("table_name") or slot.connection.get("collection_name")):
-            words = f"'{table}' was the table of this; now it is a namespace in the backend's."
-            self.report.add("dropped", f"{slot.path}.table_name", words)
-        name = _free(str(given or slot.place.name), self.taken, backend.name, slot.place.family)
-        self.taken.add((backend.name, slot.place.family, name))
-        made: dict[str, Any] = {"backend": backend.name, key: DoubleQuotedScalarString(name) if ":" in name else name}
+    def _reference(self, slot: Slot, backend: Backend, places: Places) -> dict[str, Any]:
+        family = slot.place.family
+        given = slot.connection.get("namespace" if family == "kv" else "table_name")
+        for key in ("table_name", "collection_name") if family == "kv" and self.types is not None else ():
+            if table := slot.connection.get(key):
+                words = f"'{table}' was the table of this; now this is a namespace in the backend's."
+                self.report.add("dropped", f"{slot.path}.{key}", words)
+        made = places.reference(backend.name, family, str(given or slot.place.name))
         queue = {**(slot.wrapper or {}), **slot.connection}
         if slot.store == "inference" or QUEUE.keys() & queue.keys():
             made |= {setting: queue.get(setting) or default for setting, default in QUEUE.items()}
@@ -273,18 +283,17 @@ class Mover:
     def _defaults(self) -> None:
         """Declare a backend for each family: the stores that the file does not name need one."""
         backends = self._section("backends")
-        for family in FAMILIES:
+        for name, backend in backends.items():
+            if isinstance(backend, CommentedMap):
+                self._write_out(backend, str(backend.get("type")).partition("_")[2], f"storage.backends.{name}")
+        for at, family in enumerate(FAMILIES):
             other = [b for b in backends.values() if isinstance(b, CommentedMap)]
             if any(str(b.get("type")).startswith(f"{family}_") for b in other):
                 continue
-            name = f"{family}_default"
-            backends[name] = _sibling(
-                family, other, str(self._root.get("image_name") or self._root.get("distro_name") or "stackwright")
-            )
-            what = f"{backends[name]['type']}"
-            self.report.add(
-                "added", f"storage.backends.{name}", f"{what}, for what the old file did not place.", old=False
-            )
+            name, image = f"{family}_default", self._root.get("image_name") or self._root.get("distro_name")
+            backends.insert(at, name, _sibling(family, other, str(image or "stackwright")))
+            words = f"{backends[name]['type']}, for what the old file did not place."
+            self.report.add("added", f"storage.backends.{name}", words, old=False)
         if isinstance(stores := self._root["storage"].get("stores"), CommentedMap):
             names = [name for name in STORES if name in stores] + [name for name in stores if name not in STORES]
             for at, name in enumerate(names if names != list(stores) else ()):
@@ -302,20 +311,3 @@ def _sibling(family: Family, others: list[CommentedMap], image: str) -> Commente
             path = connections.folder_of(str(other.get("db_path"))).file(family)
             return CommentedMap(type=f"{family}_sqlite", db_path=path)
     return CommentedMap(type=f"{family}_sqlite", db_path=f"~/.llama/distributions/{image}/{connections.FILES[family]}")
-
-
-def _free(name: str, taken: set[Any], *place: str) -> str:
-    """Return the name, with a number where it is taken."""
-    number, tried = 1, name
-    while ((*place, tried) if place else tried) in taken:
-        number += 1
-        tried = f"{name}_{number}"
-    return tried
-
-
-def _mappings(value: Any) -> Iterator[CommentedMap]:
-    if isinstance(value, CommentedMap):
-        yield value
-    children = value.values() if isinstance(value, CommentedMap) else value if isinstance(value, CommentedSeq) else ()
-    for child in children:
-        yield from _mappings(child)
