@@ -115,3 +115,13 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "upstream_timeout"
+
+
+class MissingExtra(StackwrightError):
+    """A part of ours needs a Python package that is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, module: str | None, extra: str | None) -> None:
+        wanted = f"stackwright[{extra}]" if extra else module
+        super().__init__(f"{what} needs the Python package '{module}': pip install '{wanted}'")

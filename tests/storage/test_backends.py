@@ -43,10 +43,10 @@ async def until(true: Callable[[], bool], within: float = 10.0) -> None:
 async def test_twenty_namespaces_and_eight_stores_share_one_pool(
     postgres_server: PostgresServer, postgres_db: str
 ) -> None:
-    small = postgres("kv_postgres", postgres_server, postgres_db, pool_size=2, max_overflow=0)
-    large = postgres("sql_postgres", postgres_server, postgres_db, pool_size=4, max_overflow=0, pool_timeout=10)
-    url = {"type": "kv_postgres", "connection_string": postgres_server.url(postgres_db), "max_overflow": 0}
-    settings = storage(kv_default=small, sql_default=large, kv_url={**url, "pool_size": 3, "namespace": "other"})
+    small = postgres("kv_postgres", postgres_server, postgres_db, pool_size=4, max_overflow=0)
+    large = postgres("sql_postgres", postgres_server, postgres_db, pool_timeout=10)
+    url = {"type": "kv_postgres", "connection_string": postgres_server.url(postgres_db)}
+    settings = storage(kv_default=small, sql_default=large, kv_url={**url, "namespace": "other"})
     query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{postgres_db}'"
     async with open_backends(settings) as backends:
         spaces = [backends.kv(place(name, f"n{number}")) for number in range(10) for name in ("kv_default", "kv_url")]
@@ -127,7 +127,7 @@ async def test_status_names_addresses_and_keeps_secrets(
         ("kv_default", "kv_sqlite", str(tmp_path / "kv.db")),
         ("sql_default", "sql_postgres", where),
         ("cache", "kv_redis", "127.0.0.1:1/3"),
-        ("docs", "kv_mongodb", "127.0.0.1:1/mine/kv_store"),
+        ("docs", "kv_mongodb", "127.0.0.1:1/mine"),
     ]
     assert status[0] == BackendStatus(
         name="kv_default", type="kv_sqlite", address=str(tmp_path / "kv.db"), trouble=None
@@ -262,7 +262,7 @@ async def main():
 asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert f"Backend 'x' is {type}" in done.stderr
+    assert f"Backend 'x' ({type}) needs the Python package" in done.stderr
     assert f"pip install 'stackwright[{extra}]'" in done.stderr
 
 

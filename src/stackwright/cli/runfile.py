@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Mapping
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from stackwright.config import templates
 from stackwright.config.complaint import RunFileError
 from stackwright.config.load import load, loads
 from stackwright.config.runfile import RunFile
@@ -46,8 +46,7 @@ def load_or_exit(named: str | None) -> tuple[RunFile, str]:
     try:
         if path is not None:
             return load(path, environ=environ(), types=TYPES), str(path)
-        starter = files("stackwright.config").joinpath("templates", "starter.yaml").read_text(encoding="utf-8")
-        return loads(starter, name="starter.yaml", environ=environ(), types=TYPES), STARTER
+        return loads(templates.read("starter"), name="starter.yaml", environ=environ(), types=TYPES), STARTER
     except RunFileError as error:
         complain(error)
         sys.exit(2)

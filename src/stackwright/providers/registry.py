@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from stackwright import providers
-from stackwright.errors import StackwrightError
+from stackwright.errors import MissingExtra, StackwrightError
 from stackwright.providers.provider import Backends, Provider
 
 ENTRY_POINTS = "stackwright.providers"
@@ -27,17 +27,6 @@ class BrokenProvider(StackwrightError):
 
     def __init__(self, type: str, why: str) -> None:
         super().__init__(f"Provider type '{type}' cannot be loaded: {why}.", code="broken_provider")
-
-
-class MissingExtra(StackwrightError):
-    """A provider type whose library is not installed."""
-
-    def __init__(self, provider: Provider[Any], module: str | None) -> None:
-        extra = f"stackwright[{provider.extra}]" if provider.extra else module
-        super().__init__(
-            f"Provider type '{provider.type}' needs the Python package '{module}': pip install '{extra}'",
-            code="missing_extra",
-        )
 
 
 class Types(Mapping[str, Provider[Any]]):
@@ -72,7 +61,7 @@ async def opened(provider: Provider[Any], config: Any, backends: Backends) -> As
         try:
             port = await stack.enter_async_context(provider.open(config, backends))
         except ModuleNotFoundError as error:
-            raise MissingExtra(provider, error.name) from error
+            raise MissingExtra(f"Provider type '{provider.type}'", error.name, provider.extra) from error
         yield port
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from stackwright.config.secret import Secret
 from stackwright.config.storage import PostgresBackend
-from stackwright.storage.kv.sql import POSTGRES, SqlTable
+from stackwright.storage.kv.sql import SqlTable
 from stackwright.storage.sql import Do
 from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.testing.kv_contract import Clients, KVContract
@@ -27,12 +27,12 @@ class TestPostgres(KVContract):
     @pytest.fixture
     async def clients(self, postgres_server: PostgresServer) -> AsyncIterator[Clients]:
         async with opened(postgres_server, "postgres") as one, opened(postgres_server, "postgres") as other:
-            yield SqlTable(one, "kv_store", POSTGRES), SqlTable(other, "kv_store", POSTGRES)
+            yield SqlTable(one, "kv_store"), SqlTable(other, "kv_store")
 
 
 async def test_a_scan_is_a_range_of_the_index(postgres_server: PostgresServer, postgres_db: str) -> None:
     async with opened(postgres_server, postgres_db) as database:
-        table = SqlTable(database, "kv_store", POSTGRES)
+        table = SqlTable(database, "kv_store")
         await table.namespace("n").set("key", b"value")
         await database.commit(Do("SET enable_seqscan = off"))
         plan = await database.fetch(f"EXPLAIN {table.statements.scan}", "n", "a", "b", 10)

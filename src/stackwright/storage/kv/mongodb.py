@@ -7,17 +7,17 @@ and writes only if the revision is still the one it read.
 
 import os
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
-    ConfigurationError,
     DocumentTooLarge,
     DuplicateKeyError,
-    InvalidURI,
     OperationFailure,
     PyMongoError,
     WaitQueueTimeoutError,
@@ -27,7 +27,7 @@ from stackwright.config.storage import MongoBackend
 from stackwright.errors import StackwrightError, StorageFull, TooLarge, Unavailable
 from stackwright.storage.kv import KV, Entry
 from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
-from stackwright.storage.kv.renewal import renew
+from stackwright.storage.renewal import Credentials, refusal
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -35,6 +35,7 @@ Document = dict[str, Any]
 FOREIGN = (PyMongoError, DocumentTooLarge)
 AUTHENTICATION_FAILED = 18
 OUT_OF_DISK_SPACE = 14031
+SAFE = WriteConcern(w="majority", j=True)
 
 # Seconds since 1970 of the year 10000. A number instead of null lets a scan ask one plain question.
 NEVER = 253_402_300_800.0
@@ -48,76 +49,63 @@ class MongoDatabase:
     def __init__(self, settings: MongoBackend, *, name: str) -> None:
         self.name = name
         self._settings = settings
+        self._credentials = Credentials(settings.url, settings.password)
         self._ahead = 0.0
-        self._expires = False
-        self._client = self._connect()
-        self._collection = self._collection_of(self._client)
-        nodes = sorted(self._client.topology_description.server_descriptions())
-        places = ",".join(f"{host}:{port}" for host, port in nodes)
-        self.address = f"{places}/{self._collection.database.name}/{self._collection.name}"
+        self._database = self._connect()
+        nodes = sorted(self._database.client.topology_description.server_descriptions())
+        self.address = f"{','.join(f'{host}:{port}' for host, port in nodes)}/{self._database.name}"
 
-    def _connect(self) -> AsyncMongoClient[Document]:
+    def _connect(self) -> AsyncDatabase[Document]:
         try:
-            return AsyncMongoClient(**options_of(self._settings))
-        except (ConfigurationError, InvalidURI, ValueError) as error:
-            raise StackwrightError(f"Backend {self.name!r}: its url is not one for MongoDB. {error}") from error
-
-    def _collection_of(self, client: AsyncMongoClient[Document]) -> AsyncCollection[Document]:
-        database = client.get_default_database(default=self._settings.db)
-        return database.get_collection(self._settings.collection_name, write_concern=WriteConcern(w="majority", j=True))
+            # pymongo only warns of an option that it does not understand.
+            with warnings.catch_warnings(action="error"):
+                client: AsyncMongoClient[Document] = AsyncMongoClient(**options_of(self._settings))
+            return client.get_default_database(default=self._settings.db)
+        except (PyMongoError, ValueError, UserWarning):
+            # Their words would quote the url where they take part of a password for something else.
+            raise Unavailable(
+                f"Backend {self.name!r}: its url is not one for MongoDB, such as mongodb://host:port/db, or has an "
+                "option that is none."
+            ) from None
 
     async def open(self) -> None:
         """Nothing to wait for: the client connects at first use."""
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        await self._database.client.close()
 
     async def ping(self) -> None:
         """Ask the server for a sign of life, and for its time; `Unavailable` if none comes."""
-        hello = await self.call(lambda collection: collection.database.command("hello"))
+        hello = await self.call(lambda database: database.command("hello"))
         self._ahead = hello["localTime"].replace(tzinfo=UTC).timestamp() - time.time()
 
-    def namespace(self, namespace: str) -> KV:
-        """Return a namespace of this collection."""
-        return MongoKV(self, check_namespace(namespace))
+    def collection(self, name: str) -> "MongoCollection":
+        """Return one of its collections."""
+        return MongoCollection(self, name)
 
     def now(self) -> float:
         """Return the server's time, as far as the last ping told."""
         return time.time() + self._ahead
 
-    async def expiry(self, ttl: float | None) -> float:
-        """Return when a value written now is gone; makes sure that the server sweeps."""
-        if ttl is None:
-            return NEVER
-        if not self._expires:
-            await self.call(lambda collection: collection.create_index("swept_at", expireAfterSeconds=0))
-            self._expires = True
-        return self.now() + ttl
-
-    async def call(self, do: Callable[[AsyncCollection[Document]], Awaitable[T]]) -> T:
-        """Do something with the collection. When the server refuses our password, read it again and try once more."""
-        collection = self._collection
+    async def call(self, do: Callable[[AsyncDatabase[Document]], Awaitable[T]]) -> T:
+        """Do something with the database. When the server refuses our password, read it again and try once more."""
+        database, used = self._database, self._credentials.used()
         try:
-            return await do(collection)
+            return await do(database)
         except FOREIGN as error:
-            if not _is_refusal(error) or not await self._reconnected(collection):
+            if not _is_refusal(error) or not await self._credentials.changed(used):
                 raise self._translated(error) from error
+        await self._reconnect(database)
         try:
-            return await do(self._collection)
+            return await do(self._database)
         except FOREIGN as error:
             raise self._translated(error) from error
 
-    async def _reconnected(self, refused: AsyncCollection[Document]) -> bool:
-        """Connect with a password read again. False when it is the one that was refused."""
-        changed = await renew(self.name, self._settings.url, self._settings.password)
-        if self._collection is not refused:  # Another call was faster.
-            return True
-        if changed:
-            self._client = self._connect()
-            self._collection = self._collection_of(self._client)
-            await refused.database.client.close()
-        return changed
+    async def _reconnect(self, refused: AsyncDatabase[Document]) -> None:
+        if self._database is refused:  # Else another call was faster.
+            self._database = self._connect()
+            await refused.client.close()
 
     def _translated(self, error: Exception) -> StackwrightError:
         where = f"Backend {self.name!r} (MongoDB at {self.address})"
@@ -131,15 +119,44 @@ class MongoDatabase:
                 return TooLarge(f"{where} takes values of at most 16 MB.")
             case OperationFailure(code=code) if code == OUT_OF_DISK_SPACE:
                 return StorageFull(f"{where} has no disk space left.")
+            case OperationFailure() if _is_refusal(error):
+                return refusal(where)
             case _:
                 return Unavailable(f"{where} does not answer: {error}")
+
+
+class MongoCollection:
+    """One collection for all namespaces."""
+
+    def __init__(self, database: MongoDatabase, name: str) -> None:
+        self.now = database.now
+        self._database = database
+        self._name = name
+        self._expires = False
+
+    def namespace(self, namespace: str) -> KV:
+        """Return a namespace of this collection."""
+        return MongoKV(self, check_namespace(namespace))
+
+    async def expiry(self, ttl: float | None) -> float:
+        """Return when a value written now is gone; makes sure that the server sweeps."""
+        if ttl is None:
+            return NEVER
+        if not self._expires:
+            await self.call(lambda collection: collection.create_index("swept_at", expireAfterSeconds=0))
+            self._expires = True
+        return self.now() + ttl
+
+    async def call(self, do: Callable[[AsyncCollection[Document]], Awaitable[T]]) -> T:
+        """Do something with the collection; see `MongoDatabase.call`."""
+        return await self._database.call(lambda database: do(database.get_collection(self._name, write_concern=SAFE)))
 
 
 class MongoKV:
     """One namespace."""
 
-    def __init__(self, database: MongoDatabase, namespace: str) -> None:
-        self._database = database
+    def __init__(self, collection: MongoCollection, namespace: str) -> None:
+        self._collection = collection
         self._prefix = namespace + NAMESPACE_END
 
     async def get(self, key: str) -> bytes | None:
@@ -149,13 +166,13 @@ class MongoKV:
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """See `KV.set`."""
         place = {"_id": self._prefix + check_key(key)}
-        change = {"$set": _content(value, await self._database.expiry(ttl))}
-        await self._database.call(lambda collection: collection.update_one(place, change, upsert=True))
+        change = {"$set": _content(value, await self._collection.expiry(ttl))}
+        await self._collection.call(lambda collection: collection.update_one(place, change, upsert=True))
 
     async def delete(self, key: str) -> bool:
         """See `KV.delete`."""
         place = {"_id": self._prefix + check_key(key)}
-        deleted = await self._database.call(lambda collection: collection.find_one_and_delete(place))
+        deleted = await self._collection.call(lambda collection: collection.find_one_and_delete(place))
         return self._value(deleted) is not None
 
     async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
@@ -175,19 +192,19 @@ class MongoKV:
         low, high = span(prefix, start, end, limit)
         query = {
             "_id": {"$gte": self._prefix + low, "$lt": self._prefix + high},
-            "expires_at": {"$gt": self._database.now()},
+            "expires_at": {"$gt": self._collection.now()},
         }
-        found = await self._database.call(
+        found = await self._collection.call(
             lambda collection: collection.find(query).sort("_id", 1).limit(limit).to_list()
         )
         return [Entry(document["_id"].removeprefix(self._prefix), document["value"]) for document in found]
 
     async def _find(self, key: str) -> Document | None:
         place = {"_id": self._prefix + key}
-        return await self._database.call(lambda collection: collection.find_one(place))
+        return await self._collection.call(lambda collection: collection.find_one(place))
 
     def _value(self, document: Document | None) -> bytes | None:
-        if document is None or document["expires_at"] <= self._database.now():
+        if document is None or document["expires_at"] <= self._collection.now():
             return None
         value: bytes = document["value"]
         return value
@@ -198,10 +215,10 @@ class MongoKV:
             return value is None or await self._insert(key, value)
         place = {"_id": found["_id"], "revision": found["revision"]}
         if value is None:
-            deleted = await self._database.call(lambda collection: collection.delete_one(place))
+            deleted = await self._collection.call(lambda collection: collection.delete_one(place))
             return deleted.deleted_count == 1
         change = {"$set": _content(value, NEVER)}
-        updated = await self._database.call(lambda collection: collection.update_one(place, change))
+        updated = await self._collection.call(lambda collection: collection.update_one(place, change))
         return updated.matched_count == 1
 
     async def _insert(self, key: str, value: bytes) -> bool:
@@ -214,7 +231,7 @@ class MongoKV:
                 return False
             return True
 
-        return await self._database.call(insert)
+        return await self._collection.call(insert)
 
 
 def options_of(settings: MongoBackend) -> dict[str, Any]:

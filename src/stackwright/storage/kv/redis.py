@@ -21,7 +21,7 @@ from stackwright.config.storage import RedisBackend
 from stackwright.errors import StackwrightError, StorageFull, Unavailable
 from stackwright.storage.kv import KV, Entry
 from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
-from stackwright.storage.kv.renewal import renew
+from stackwright.storage.renewal import Credentials, refusal
 
 # KEYS: value, index. ARGV: member, ...
 SET = """
@@ -66,10 +66,13 @@ return found
 """
 
 
-def options_of(settings: RedisBackend) -> dict[str, Any]:
-    """Return the settings as redis-py's keyword arguments. ValueError if the url is none."""
+def options_of(settings: RedisBackend, name: str) -> dict[str, Any]:
+    """Return the settings as redis-py's keyword arguments. `Unavailable` if the url is none."""
     if settings.url is not None:
-        return dict(parse_url(settings.url.reveal()))
+        try:
+            return dict(parse_url(settings.url.reveal()))
+        except ValueError:
+            raise not_understood(name) from None
     tls: dict[str, Any] = {"connection_class": SSLConnection} if settings.tls else {}
     password = settings.password.reveal() if settings.password else None
     return tls | {
@@ -81,15 +84,23 @@ def options_of(settings: RedisBackend) -> dict[str, Any]:
     }
 
 
-class Credentials(CredentialProvider):
+def not_understood(name: str) -> Unavailable:
+    """Return what to raise for a url that is none. The driver's words would quote it, password and all."""
+    return Unavailable(
+        f"Backend {name!r}: its url is not one for Redis, such as redis://host:port/0, or has an option that is none."
+    )
+
+
+class Login(CredentialProvider):
     """Who we are to the server. Every new connection asks, so that a renewed password is used by the next one."""
 
-    def __init__(self, settings: RedisBackend) -> None:
+    def __init__(self, settings: RedisBackend, name: str) -> None:
         self._settings = settings
+        self._name = name
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """Return `(password,)` or `(username, password)` as last read."""
-        options = options_of(self._settings)
+        options = options_of(self._settings, self._name)
         user, password = options.get("username"), options.get("password") or ""
         return (user, password) if user else (password,)
 
@@ -105,15 +116,16 @@ class RedisDatabase:
 
     def __init__(self, settings: RedisBackend, *, name: str) -> None:
         self.name = name
-        self._credentials = Credentials(settings)
-        self._secrets = settings.url, settings.password
+        self._credentials = Credentials(settings.url, settings.password)
         self._pool_timeout = settings.pool_timeout
-        try:
-            options = options_of(settings)
-        except ValueError as error:
-            raise StackwrightError(f"Backend {name!r}: its url is not one for Redis. {error}") from error
+        options = options_of(settings, name)
         self.address = _address(options)
         self.pool = self._pool(settings, options)
+        try:
+            # An option of the url that is none is found when the first connection is built.
+            self.pool.connection_class(**self.pool.connection_kwargs)
+        except (TypeError, ValueError):
+            raise not_understood(name) from None
         self._client = Redis(connection_pool=self.pool)
         scripts = map(self._client.register_script, (SET, DELETE, COMPARE_AND_SET, SCAN))
         self.set, self.delete, self.compare_and_set, self.scan = scripts
@@ -121,9 +133,9 @@ class RedisDatabase:
     def _pool(self, settings: RedisBackend, options: dict[str, Any]) -> BlockingConnectionPool:
         user, password = options.pop("username", None), options.pop("password", None)
         if user or password:
-            options["credential_provider"] = self._credentials
+            options["credential_provider"] = Login(settings, self.name)
         if settings.ca_cert_path is not None:
-            options |= {"connection_class": SSLConnection, "ssl_ca_certs": settings.ca_cert_path}
+            options["ssl_ca_certs"] = settings.ca_cert_path
         return BlockingConnectionPool(
             **options
             | {
@@ -161,13 +173,12 @@ class RedisDatabase:
 
     async def call(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Run a command or a script. When the server refuses our password, read it again and try once more."""
+        used = self._credentials.used()
         try:
             return await command(*args)
-        except AuthenticationError:
-            # Tried again even if nothing changed, for another call may have read the new password meanwhile.
-            await renew(self.name, *self._secrets)
         except (RedisError, OSError) as error:
-            raise self._translated(error) from error
+            if not isinstance(error, AuthenticationError) or not await self._credentials.changed(used):
+                raise self._translated(error) from error
         try:
             return await command(*args)
         except (RedisError, OSError) as error:
@@ -176,6 +187,8 @@ class RedisDatabase:
     def _translated(self, error: Exception) -> StackwrightError:
         where = f"Backend {self.name!r} (Redis at {self.address})"
         match error:
+            case AuthenticationError():
+                return refusal(where)
             case OutOfMemoryError():
                 return StorageFull(f"{where} has no memory left: {error}")
             case RedisConnectionError() if "No connection available" in str(error):

@@ -2,31 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from stackwright.storage.kv import KV, Entry
 from stackwright.storage.kv.keys import check_key, check_namespace, span
 from stackwright.storage.sql import Do, Migration, Row, SqlBackend, Value
+from stackwright.storage.sql.columns import quoted
 
 SWEEP_EVERY = 32
 SWEEP_BATCH = 128
-
-
-class Dialect(NamedTuple):
-    """Where the databases differ."""
-
-    now: str
-    """The database's clock, in seconds since 1970. Clocks of replicas are never compared."""
-    text: str
-    """A text column that sorts by UTF-8 bytes."""
-    skip_locked: str
-    """Keeps two sweepers from waiting for each other."""
-
-
-SQLITE = Dialect("unixepoch('subsec')", "TEXT", "")
-POSTGRES = Dialect(
-    "CAST(extract(epoch FROM clock_timestamp()) AS double precision)", 'TEXT COLLATE "C"', "FOR UPDATE SKIP LOCKED"
-)
 
 
 HERE = "namespace = $1 AND key = $2"
@@ -62,14 +45,13 @@ SWEEP = (
 class Statements:
     """The statements on one table, rendered once."""
 
-    def __init__(self, database: SqlBackend, table: str, dialect: Dialect) -> None:
+    def __init__(self, database: SqlBackend, table: str) -> None:
         self._words = {
             "{live}": LIVE,
             "{here}": HERE,
             "{batch}": str(SWEEP_BATCH),
-            **{f"{{{word}}}": text for word, text in dialect._asdict().items()},
-            "{table}": _quoted(table),
-            "{index}": _quoted(f"{table}_expiry"),
+            "{table}": quoted(table),
+            "{index}": quoted(f"{table}_expiry"),
         }
         self.create = tuple(map(self._fill, CREATE))
         self.get, self.set, self.delete, self.insert, self.replace, self.remove, self.scan, self.sweep = (
@@ -82,20 +64,26 @@ class Statements:
         return sql
 
 
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
 class SqlTable:
-    """One table for all namespaces. It is made at first use, so that an absent database delays no start."""
+    """One table for all namespaces, made at the first use if nobody called `prepare`."""
 
-    def __init__(self, database: SqlBackend, table: str, dialect: Dialect) -> None:
-        self.statements = Statements(database, table, dialect)
-        self._database = database
-        self._migrations = f"kv:{table}", [Migration(1, self.statements.create)]
+    def __init__(self, database: SqlBackend, table: str) -> None:
+        self.name = f"kv:{table}"
+        self.statements = Statements(database, table)
+        self.database = database
+        self._migrations = [Migration(1, self.statements.create)]
         self._making = asyncio.Lock()
         self._made = False
         self._expiring_writes = 0
+
+    def is_in(self, database: SqlBackend, table: str) -> bool:
+        """True when this is the table of that name in that database."""
+        return self.database is database and self.name == f"kv:{table}"
+
+    @property
+    def schema_version(self) -> int:
+        """The version that `prepare` brings the table to."""
+        return self._migrations[-1].version
 
     def namespace(self, namespace: str) -> KV:
         """Return a namespace of this table."""
@@ -103,13 +91,15 @@ class SqlTable:
 
     async def fetch(self, sql: str, *args: Value) -> list[Row]:
         """Run a read."""
-        await self._make()
-        return await self._database.fetch(sql, *args)
+        if not self._made:
+            await self.prepare()
+        return await self.database.fetch(sql, *args)
 
     async def commit(self, sql: str, *args: Value) -> list[Row]:
         """Run a write; committed on return."""
-        await self._make()
-        return await self._database.commit(Do(sql, args))
+        if not self._made:
+            await self.prepare()
+        return await self.database.commit(Do(sql, args))
 
     async def sweep_now_and_then(self) -> None:
         """Delete a few expired rows, more than were added since the last time. Called with every expiring write."""
@@ -117,12 +107,11 @@ class SqlTable:
         if self._expiring_writes % SWEEP_EVERY == 0:
             await self.commit(self.statements.sweep)
 
-    async def _make(self) -> None:
-        if self._made:
-            return
+    async def prepare(self) -> None:
+        """Make the table, now or as soon as the database is there."""
         async with self._making:
             if not self._made:
-                await self._database.migrate(*self._migrations)
+                await self.database.migrate(self.name, self._migrations)
                 self._made = True
 
 

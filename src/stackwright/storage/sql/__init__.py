@@ -1,9 +1,10 @@
 """SQL storage: what a store may ask of a database, whichever it is.
 
 Statements are written once, in the subset SQLite and Postgres share: `$1` placeholders, `ON CONFLICT`, `RETURNING`.
-Where the two differ, a statement says `{serial}` (a growing integer primary key), `{bytes}` (a binary column), `{lock}`
-(after a SELECT: hold its rows until the transaction ends), `{skip_locked}` (the same, passing over rows that others
-hold) or `{now}` (seconds since 1970 by the database's clock) and `SqlBackend.render` fills it in.
+Where the two differ, a statement says `{serial}` (a growing integer primary key), `{bytes}` (a binary column), `{text}`
+(a text column that sorts by UTF-8 bytes), `{lock}` (after a SELECT: hold its rows until the transaction ends),
+`{skip_locked}` (the same, passing over rows that others hold) or `{now}` (seconds since 1970 by the database's clock)
+and `SqlBackend.render` fills it in.
 
 A transaction is a *script*: a generator that yields statements, gets their rows and returns a result. It does no I/O
 itself, so one script runs on SQLite's writer thread and on a Postgres connection alike, and many scripts can share one

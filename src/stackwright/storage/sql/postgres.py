@@ -22,9 +22,10 @@ T = TypeVar("T")
 _WORDS = {
     "{serial}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     "{bytes}": "BYTEA",
+    "{text}": 'TEXT COLLATE "C"',
+    "{now}": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
     "{lock}": "FOR UPDATE",
     "{skip_locked}": "FOR UPDATE SKIP LOCKED",
-    "{now}": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
 }
 _MIGRATION_LOCK = Do("SELECT pg_advisory_xact_lock(7166127213)")
 _ATTEMPTS = 8
@@ -36,12 +37,18 @@ class PostgresDatabase:
 
     broken: str | None = None
 
-    def __init__(self, settings: PostgresBackend, *, name: str) -> None:
-        """Prepare; nothing is opened before `open`. `name` is what the run file calls it, for messages."""
+    def __init__(self, settings: PostgresBackend, *, name: str, application: str = "stackwright") -> None:
+        """Prepare; nothing is opened before `open`.
+
+        Args:
+            settings: Where it is, and how it is used.
+            name: What the run file calls it, for messages.
+            application: What Postgres calls our connections in `pg_stat_activity`.
+        """
         self.name = name
         self.patience = settings.command_timeout
         self.commits = 0
-        self._connector = Connector(settings, name=name)
+        self._connector = Connector(settings, name=name, application=application)
         self._pool = Pool(
             self._connector.connect,
             name=name,

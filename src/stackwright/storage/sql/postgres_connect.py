@@ -4,26 +4,30 @@ PgBouncer in transaction mode works from release 1.21 on with `max_prepared_stat
 session state (locks are held by transactions, no connection is reset).
 """
 
-import asyncio
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
 
-from stackwright.config.secret import Secret
 from stackwright.config.storage import PostgresBackend
+from stackwright.config.url import parse
 from stackwright.errors import Unavailable
+from stackwright.storage.renewal import Credentials, refusal
 from stackwright.storage.sql.postgres_pool import PooledConnection
 
 _STATEMENTS_CACHED = 256
+_PORT = 5432
 
 
 class Connector:
     """Opens connections as one `sql_postgres` or `kv_postgres` backend says."""
 
-    def __init__(self, settings: PostgresBackend, *, name: str) -> None:
+    def __init__(self, settings: PostgresBackend, *, name: str, application: str) -> None:
         self._settings = settings
         self._name = name
+        self._application = application
+        self._credentials = Credentials(settings.connection_string or settings.password)
 
     @property
     def address(self) -> str:
@@ -31,34 +35,27 @@ class Connector:
         given = self._settings.connection_string
         if given is None:
             return f"{self._settings.user}@{self._settings.host}:{self._settings.port}/{self._settings.db}"
-        rest = given.reveal().partition("://")[2].partition("?")[0]
-        credentials, at, where = rest.rpartition("@")
-        return f"{credentials.partition(':')[0]}{at}{where}"
+        try:
+            url = parse(given.reveal(), _PORT)
+        except ValueError:
+            return "an address that cannot be understood"
+        return f"{url.user}@{url.where}" if url.user else url.where
 
     async def connect(self) -> PooledConnection:
         """Open a connection; a refused password is read again from its file and tried once more."""
-        secret = self._settings.connection_string or self._settings.password
-        used = secret.reveal() if secret else None
+        used = self._credentials.used()
         try:
             return await self._attempt()
-        except asyncpg.InvalidAuthorizationSpecificationError as refusal:
-            if secret is None or not await self._renewed(secret, used):
-                raise self._refused(refusal) from refusal
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            if not await self._credentials.changed(used):
+                raise self._refused(error) from error
         try:
             return await self._attempt()
-        except asyncpg.InvalidAuthorizationSpecificationError as refusal:
-            raise self._refused(refusal) from refusal
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            raise self._refused(error) from error
 
-    async def _renewed(self, secret: Secret, used: str | None) -> bool:
-        try:
-            await asyncio.to_thread(secret.renew)
-        except (OSError, ValueError) as error:
-            raise Unavailable(f"Backend {self._name!r}: its secret cannot be read again.") from error
-        # Compared with what was used, not with what `renew` found: another connection may have renewed it meanwhile.
-        return secret.reveal() != used
-
-    def _refused(self, refusal: asyncpg.PostgresError) -> Unavailable:
-        return Unavailable(f"Backend {self._name!r}: {self.address} refuses our credentials ({refusal.sqlstate}).")
+    def _refused(self, error: asyncpg.PostgresError) -> Unavailable:
+        return refusal(f"Backend {self._name!r}: {self.address}", error.sqlstate)
 
     async def _attempt(self) -> PooledConnection:
         try:
@@ -76,16 +73,21 @@ class Connector:
 
     def _arguments(self) -> dict[str, Any]:
         settings = self._settings
+        given = self._query()
         return {
             **self._place(),
-            "ssl": settings.ssl_mode or ("verify-full" if settings.ca_cert_path else None),
+            "ssl": settings.ssl_mode or ("verify-full" if settings.ca_cert_path and "sslmode" not in given else None),
             "timeout": settings.pool_timeout,
             "command_timeout": settings.command_timeout,
             "statement_cache_size": _STATEMENTS_CACHED,
             "max_cached_statement_lifetime": 0,
             "connection_class": PooledConnection,
-            "server_settings": {"application_name": "stackwright"},
+            "server_settings": {} if "application_name" in given else {"application_name": self._application},
         }
+
+    def _query(self) -> Mapping[str, str]:
+        given = self._settings.connection_string
+        return parse(given.reveal(), _PORT).query if given else {}
 
     def _place(self) -> dict[str, Any]:
         settings = self._settings

@@ -53,7 +53,7 @@ def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightErr
             return MissingTable(f"{where}: {error}. Run `stackwright db upgrade`.")
         case asyncpg.DiskFullError():
             return StorageFull(f"{where}: the disk is full. Nothing was written; free some space.")
-        case asyncpg.exceptions.DataError() | asyncpg.exceptions._base.DataError() | UnicodeEncodeError():
+        case asyncpg.DataError() | UnicodeEncodeError() | asyncpg.InterfaceError() if _is_about_a_value(error):
             return InvalidRequest(f"A value cannot be stored: {error}.")
         case TimeoutError():
             return NoAnswer(f"{where}: no answer within command_timeout.")
@@ -64,3 +64,8 @@ def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightErr
     if closed or isinstance(error, (*_GONE, OSError)):
         return ConnectionLost(f"{where}: the connection to the database was lost.")
     return StatementFailed(backend)
+
+
+def _is_about_a_value(error: Exception) -> bool:
+    # The driver's own errors about arguments are ValueErrors, and have no public name.
+    return not isinstance(error, asyncpg.InterfaceError) or isinstance(error, ValueError)

@@ -6,13 +6,15 @@ from typing import Any, Protocol, TypeVar, cast
 
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Row, Script, Value
-from stackwright.storage.sql.job import Job, Work, release
+from stackwright.storage.sql.job import Impatience, Job, Work, release
 
 T = TypeVar("T")
 
 
 class Committer(Protocol):
     """What a lane needs of its database."""
+
+    name: str
 
     async def commit(self, do: Do, *, patience: float | None = None) -> list[Row]: ...
 
@@ -30,22 +32,39 @@ class PostgresLane:
         self._running: set[asyncio.Task[None]] = set()
         # By what may share a commit: all inserts of one table are one entry, a script is an entry of its own.
         self._waiting: dict[object, list[Job]] = {}
+        self._impatience: Impatience | None = None
 
     def submit(self, work: Work, patience: float) -> "asyncio.Future[Any]":
         """Queue one piece of work; see `Lane`."""
-        job = Job(work, asyncio.get_running_loop().create_future(), patience)
+        loop = asyncio.get_running_loop()
+        job = Job(work, loop.create_future(), loop.time() + patience)
         key = work.sql if isinstance(work, Do) and "RETURNING" not in work.sql else job
         self._waiting.setdefault(key, []).append(job)
         if len(self._running) < self._batches:
             task = asyncio.create_task(self._drain())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        self._impatience = self._impatience or Impatience(self._take_late, self._held_up)
+        self._impatience.follow(job.limit)
         return job.future
 
     async def drained(self) -> None:
         """Return when nothing waits or runs."""
         while self._running:
             await asyncio.wait(self._running)
+        if self._impatience is not None:
+            self._impatience.stop()
+
+    def _held_up(self) -> Unavailable:
+        return Unavailable(
+            f"Backend {self._database.name!r}: the writes before this one took too long. Nothing was written."
+        )
+
+    def _take_late(self, now: float) -> tuple[list[Job], float | None]:
+        late = [job for jobs in self._waiting.values() for job in jobs if job.limit <= now]
+        kept = {key: [job for job in jobs if job.limit > now] for key, jobs in self._waiting.items()}
+        self._waiting = {key: jobs for key, jobs in kept.items() if jobs}
+        return late, min((job.limit for jobs in self._waiting.values() for job in jobs), default=None)
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -69,7 +88,8 @@ class PostgresLane:
         """Perform all in one transaction. False when one of them spoilt it: then each goes alone."""
         works = [job.work for job in batch if isinstance(job.work, Do)]
         try:
-            await self._database.commit_many(works[0].sql, [do.args for do in works], patience=batch[0].limit)
+            # In the order of arrival, the last is the most patient: a batch begins while anybody in it still waits.
+            await self._database.commit_many(works[0].sql, [do.args for do in works], patience=_left(batch[-1]))
         except Unavailable as error:
             for job in batch:
                 job.error = error
@@ -82,5 +102,10 @@ class PostgresLane:
 
     async def _alone(self, job: Job) -> Any:
         if isinstance(job.work, Do):
-            return await self._database.commit(job.work, patience=job.limit)
-        return await self._database.transact(job.work, patience=job.limit)
+            return await self._database.commit(job.work, patience=_left(job))
+        return await self._database.transact(job.work, patience=_left(job))
+
+
+def _left(job: Job) -> float:
+    """Return the seconds that a job still has to begin."""
+    return max(0.0, job.limit - asyncio.get_running_loop().time())

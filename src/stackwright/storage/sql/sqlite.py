@@ -22,9 +22,10 @@ T = TypeVar("T")
 _WORDS = {
     "{serial}": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "{bytes}": "BLOB",
+    "{text}": "TEXT",
+    "{now}": "unixepoch('subsec')",
     "{lock}": "",
     "{skip_locked}": "",
-    "{now}": "unixepoch('subsec')",
 }
 _STATEMENTS_CACHED = 256
 _PAUSE = 0.005
@@ -33,7 +34,7 @@ _PAUSE = 0.005
 class SqliteDatabase:
     """One SQLite file. Several processes may use it at once."""
 
-    def __init__(self, path: Path, *, name: str, timeout: float, pool_timeout: float) -> None:
+    def __init__(self, path: Path, *, name: str, timeout: float, pool_timeout: float, read_only: bool = False) -> None:
         """Prepare; nothing is touched before `open`.
 
         Args:
@@ -41,12 +42,14 @@ class SqliteDatabase:
             name: What the run file calls it, for messages.
             timeout: Seconds to wait for another process's lock (`command_timeout`).
             pool_timeout: Seconds a write may wait for its batch to begin.
+            read_only: Look and change nothing. A file that is not there looks like an empty one, and is not made.
         """
         self.name = name
         self.patience = timeout
         self._path = path.expanduser()
         self._timeout = timeout
         self._pool_timeout = pool_timeout
+        self._read_only = read_only
         self._reader: apsw.Connection | None = None
         self._writer: SqliteWriter | None = None
         self._pending: dict[str, Sequence[Migration]] = {}
@@ -160,7 +163,7 @@ class SqliteDatabase:
         return self._reader
 
     async def _open_writer(self) -> None:
-        if self._writer is not None:
+        if self._writer is not None or self._read_only:
             return
         writer = SqliteWriter(self.name, self._connect_writer)
         await writer.open()
@@ -213,6 +216,9 @@ class SqliteDatabase:
         return connection
 
     def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self._path), statementcachesize=_STATEMENTS_CACHED)
+        path, flags = str(self._path), apsw.SQLITE_OPEN_READWRITE
+        if self._read_only and not self._path.exists():
+            path = ":memory:"
+        connection = apsw.Connection(path, flags, statementcachesize=_STATEMENTS_CACHED)
         connection.pragma("foreign_keys", True)
         return connection

@@ -13,7 +13,7 @@ import apsw
 
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Row
-from stackwright.storage.sql.job import Job, Work, release
+from stackwright.storage.sql.job import Impatience, Job, Work, release
 from stackwright.storage.sql.script import play
 from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
 
@@ -30,7 +30,7 @@ class SqliteWriter:
         self._waiting: list[Job] = []
         self._condition = threading.Condition(threading.Lock())
         self._closing = False
-        self._clock: asyncio.TimerHandle | None = None
+        self._impatience = Impatience(self._take_late, self._held_up)
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name=f"sqlite-writer-{name}", daemon=True)
@@ -42,8 +42,7 @@ class SqliteWriter:
 
     async def close(self) -> None:
         """Write what is waiting, then close the file."""
-        if self._clock is not None:
-            self._clock.cancel()
+        self._impatience.stop()
         with self._condition:
             self._closing = True
             self._condition.notify()
@@ -59,31 +58,20 @@ class SqliteWriter:
             self._waiting.append(job)
             if len(self._waiting) == 1:
                 self._condition.notify()
-        if self._clock is None or job.limit < self._clock.when():
-            self._wind(job.limit)
+        self._impatience.follow(job.limit)
         return job.future
 
     def _out_of_service(self) -> Unavailable:
         return Unavailable(f"Backend {self._name!r} is out of service: {self.broken or 'it is closed'}.")
 
-    def _wind(self, when: float) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-        self._clock = self._loop.call_at(when, self._refuse_late)
+    def _held_up(self) -> Unavailable:
+        return Unavailable(f"Backend {self._name!r}: the writer is held up. Nothing was written.")
 
-    def _refuse_late(self) -> None:
-        """Refuse what waited too long. One timer serves all jobs: it follows the one that loses patience next."""
-        now = self._loop.time()
+    def _take_late(self, now: float) -> tuple[list[Job], float | None]:
         with self._condition:
             late = [job for job in self._waiting if job.limit <= now]
             self._waiting = [job for job in self._waiting if job.limit > now]
-            next_at = min((job.limit for job in self._waiting), default=None)
-        self._clock = None
-        if next_at is not None:
-            self._wind(next_at)
-        for job in late:
-            job.error = Unavailable(f"Backend {self._name!r}: the writer is held up. Nothing was written.")
-        release(late)
+            return late, min((job.limit for job in self._waiting), default=None)
 
     def _run(self) -> None:
         try:
