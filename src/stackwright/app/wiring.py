@@ -53,7 +53,7 @@ class App:
 async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIterator[App]:
     """Open backends and providers, and put the areas on them."""
     async with AsyncExitStack() as stack:
-        backends = await stack.enter_async_context(open_backends(run.storage))
+        backends = await stack.enter_async_context(open_backends(run.storage, label=run.image_name))
         providers = await _open_providers(run, backends, stack)
         catalog = _catalog(run, providers, backends)
         await stack.enter_async_context(catalog.kept_fresh())
