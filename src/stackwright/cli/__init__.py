@@ -15,6 +15,7 @@ _COMMANDS = {
     "migrate": "migrate",
     "db": "db",
     "providers": "providers",
+    "prompts": "prompts",
 }
 
 

@@ -1,0 +1,105 @@
+"""Talking to a running server, for the commands that do."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import Request, urlopen
+
+import click
+
+_TIMEOUT = 60.0
+
+
+class Refused(Exception):
+    """The server said no, or did not answer; its text is for the terminal."""
+
+
+class Remote:
+    """A server's API under `/v1`."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._base = url.rstrip("/").removesuffix("/v1") + "/v1"
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def get(self, *steps: str, **query: Any) -> Any:
+        """Read; parameters that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("GET", steps, None, given)
+
+    def post(self, *steps: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("POST", steps, body)
+
+    def put(self, *steps: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("PUT", steps, body)
+
+    def delete(self, *steps: str) -> Any:
+        return self._ask("DELETE", steps, None)
+
+    def _ask(self, method: str, steps: tuple[str, ...], body: Any, query: Mapping[str, Any] | None = None) -> Any:
+        url = "/".join((self._base, *(quote(step, safe="") for step in steps)))
+        if query:
+            url += "?" + urlencode(query)
+        if not url.startswith(("http://", "https://")):
+            raise Refused(f"{self._base!r} is no address of a server; try --url http://127.0.0.1:8321")
+        raw = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json", **self._headers}
+        request = Request(url, data=raw, method=method, headers=headers)  # noqa: S310 - the scheme was looked at
+        try:
+            with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - as above
+                return json.load(answer)
+        except HTTPError as refused:
+            with refused:
+                raise Refused(_message(refused)) from None
+        except (URLError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise Refused(f"No answer from {self._base}: {reason}. Is `stackwright serve` running there?") from None
+
+
+def _message(refused: HTTPError) -> str:
+    try:
+        return str(json.load(refused)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{refused.url} answered {refused.code}, and not as a Stackwright does."
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--url`, `--api-key` and `--json`; it gets the server first, and whether to print JSON last."""
+
+    @click.option(
+        "--url",
+        envvar="STACKWRIGHT_URL",
+        default="http://127.0.0.1:8321",
+        show_default=True,
+        help="The server. [env: STACKWRIGHT_URL]",
+    )
+    @click.option("--api-key", envvar="STACKWRIGHT_API_KEY", help="A key it knows. [env: STACKWRIGHT_API_KEY]")
+    @click.option("--json", "as_json", is_flag=True, help="Print the server's answer.")
+    @wraps(command)
+    def with_server(*args: Any, url: str, api_key: str | None, as_json: bool, **kwargs: Any) -> None:
+        try:
+            answer = command(Remote(url, api_key), *args, **kwargs)
+        except Refused as refused:
+            click.echo(str(refused), err=True)
+            sys.exit(1)
+        answer.show(as_json=as_json)
+
+    return with_server
+
+
+class Answer:
+    """What a command found: printed for people, or as it came."""
+
+    def __init__(self, body: Any, show: Callable[[Any], None]) -> None:
+        self._body = body
+        self._show = show
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            click.echo(json.dumps(self._body, indent=2, ensure_ascii=False))
+        else:
+            self._show(self._body)

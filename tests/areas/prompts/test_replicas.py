@@ -1,0 +1,177 @@
+"""Several processes on one database: races end there, and news travel within a second."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack
+
+import pytest
+from openai import ConflictError, NotFoundError
+
+from stackwright import AsyncStackwright
+from stackwright.areas.prompts.service import Prompts
+from stackwright.areas.prompts.types import NewDefault, NewPrompt, NewVersion
+from stackwright.areas.prompts.writes import Who
+from stackwright.storage.sql.postgres import PostgresDatabase
+from stackwright.wire.responses import PromptRef
+from tests.areas.prompts.conftest import Replica
+from tests.running import RunningServer
+from tests.servers import PostgresServer
+from tests.storage.sql.databases import settings_for
+
+ADA = Who("ada", "ada", "req_1")
+PUBLICATIONS = 200
+RUN_FILE = """
+version: 2
+apis: [prompts]
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: "${env.HOME}/kv.db"}
+    sql_default: %s
+"""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningServer]]:
+    """Two server processes on one database."""
+    folder = tmp_path_factory.mktemp("replicas")
+    backend = f"{{type: sql_sqlite, db_path: {folder / 'sql.db'}}}"
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        backend = f'{{type: sql_postgres, connection_string: "{server.url(server.create_database())}"}}'
+    with ExitStack() as stack:
+        started = []
+        for name in ("one", "two"):
+            (folder / name).mkdir()
+            running = RunningServer(folder / name, RUN_FILE % backend)
+            stack.callback(running.close)
+            started.append(running)
+        for running in started:
+            running.start()
+        for running in started:
+            running.wait_for("/ready")
+        yield started
+
+
+@pytest.fixture
+async def clients(servers: list[RunningServer]) -> AsyncIterator[list[AsyncStackwright]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                AsyncStackwright(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60)
+            )
+            for server in servers
+        ]
+
+
+def latest_of(error: ConflictError) -> int:
+    """Return what a refused publication should be based on."""
+    assert isinstance(error.body, dict)
+    assert error.code == "prompt_version_conflict"
+    return int(error.body["latest_version"])
+
+
+async def test_concurrent_publications_number_the_versions_without_a_gap(clients: list[AsyncStackwright]) -> None:
+    prompt = await clients[0].prompts.create(instructions="start")
+    crowd = asyncio.Semaphore(40)
+    conflicts = 0
+
+    async def publish(client: AsyncStackwright, name: str) -> int:
+        nonlocal conflicts
+        base = 1
+        async with crowd:
+            while True:
+                try:
+                    return (await client.prompts.publish(prompt.id, instructions=name, base_version=base)).version
+                except ConflictError as error:
+                    base = latest_of(error)
+                    conflicts += 1
+
+    async def blind(client: AsyncStackwright, name: str) -> int:
+        async with crowd:
+            return (await client.prompts.publish(prompt.id, instructions=name)).version
+
+    # Comparing publications cost a conflict for each that got in between, so most of the crowd does not compare.
+    works = [
+        (publish if number % 20 == 0 else blind)(client, f"{place}-{number}")
+        for number in range(PUBLICATIONS)
+        for place, client in enumerate(clients)
+    ]
+    numbers = await asyncio.gather(*works)
+    assert sorted(numbers) == list(range(2, 2 * PUBLICATIONS + 2))
+    assert conflicts > 0
+    listed = [one.version async for one in clients[1].prompts.versions(prompt.id, limit=100, order="asc")]
+    assert listed == list(range(1, 2 * PUBLICATIONS + 2))
+
+
+async def test_every_read_sees_exactly_one_default(clients: list[AsyncStackwright]) -> None:
+    one, two = clients
+    prompt = await one.prompts.create(instructions="version 1")
+    for number in range(2, 6):
+        await one.prompts.publish(prompt.id, instructions=f"version {number}")
+    done = asyncio.Event()
+    reads = 0
+
+    async def read() -> None:
+        nonlocal reads
+        while not done.is_set():
+            seen = [version async for version in two.prompts.versions(prompt.id)]
+            assert [version.is_default for version in seen].count(True) == 1
+            found = await two.prompts.retrieve(prompt.id)
+            assert found.is_default
+            assert found.prompt == f"version {found.default_version}"
+            reads += 1
+
+    reader = asyncio.create_task(read())
+    await asyncio.gather(*(clients[turn % 2].prompts.set_default(prompt.id, turn % 5 + 1) for turn in range(100)))
+    done.set()
+    await reader
+    assert reads > 0
+
+
+async def test_a_rollback_is_used_everywhere_within_a_second(clients: list[AsyncStackwright]) -> None:
+    one, two = clients
+    prompt = await one.prompts.create(name="guide", instructions="first")
+    await one.prompts.publish(prompt.id, instructions="second")
+
+    async def used(client: AsyncStackwright) -> str:
+        return str((await client.prompts.render("guide")).request["instructions"])
+
+    async def within_a_second(text: str) -> None:
+        deadline = time.monotonic() + 1
+        while await used(two) != text:
+            assert time.monotonic() < deadline, f"still {await used(two)!r}"
+            await asyncio.sleep(0.01)
+
+    await within_a_second("second")
+    await one.prompts.set_default("guide", 1)
+    assert await used(one) == "first"
+    await within_a_second("first")
+    await one.prompts.delete("guide")
+    with pytest.raises(NotFoundError):
+        await within_a_second("nothing")
+
+
+async def test_a_label_made_elsewhere_is_known_at_once(replica: Replica) -> None:
+    one, two = await replica(), await replica()
+    made = await one.create(ADA, NewPrompt(instructions="first", name="guide"))
+    assert (await two.resolve("ada", PromptRef(id="guide"))).version == "1"
+    await one.versions.publish(ADA, made.id, NewVersion(instructions="second", labels=["prod"]))
+    assert (await two.resolve("ada", PromptRef(id="guide", version="prod"))).version == "2"
+
+
+async def test_warm_prompts_work_while_the_database_is_away(postgres_server: PostgresServer, postgres_db: str) -> None:
+    database = PostgresDatabase(settings_for(postgres_server, postgres_db), name="sql")
+    await database.open()
+    prompts = Prompts(database, "prompts")
+    await prompts.prepare()
+    made = await prompts.create(ADA, NewPrompt(instructions="Hi {{ name }}"))
+    await prompts.set_default(ADA, made.id, NewDefault(version=1))
+    async with prompts.memory.kept_fresh():
+        try:
+            postgres_server.stop("immediate")
+            assert (await prompts.resolve("ada", PromptRef(id=made.id, version="1"))).version == "1"
+            assert (await prompts.resolve("ada", PromptRef(id=made.id))).compiled.text == "Hi {{ name }}"
+        finally:
+            postgres_server.start()
+    await database.close()
