@@ -70,12 +70,13 @@ def test_connecting_says_which_backends_answer_and_makes_no_table(
     done = run(tmp_path, "check", "run.yaml", "--connect")
     head, kv, sql = rows(done)
     assert head == ["BACKEND", "TYPE", "ADDRESS", "USED BY", "ANSWERS", "SCHEMA"]
-    assert (kv[0], kv[4], kv[5]) == ("kv_default", "yes", "-")
+    assert (kv[0], kv[4], kv[5]) == ("kv_default", "not made yet", "kv:kv_store 0")
     assert (sql[0], sql[4]) == ("sql_default", "yes")
     assert "inference_store 0" in sql[5]
     assert done.returncode == 0
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
     assert postgres_server.sql(tables, postgres_db) == "0"
+    assert {path.name for path in tmp_path.iterdir()} == {"run.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_connecting_says_why_a_backend_does_not_answer_and_ends_with_1(
     (tmp_path / "run.yaml").write_text(RUN_FILE.format(url=url))
     done = run(tmp_path, "check", "run.yaml", "--connect")
     _, kv, sql = rows(done)
-    assert (done.returncode, kv[4]) == (1, "yes")
+    assert (done.returncode, kv[4]) == (1, "not made yet")
     assert reason in sql[4]
     assert postgres_server.password not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

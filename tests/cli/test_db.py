@@ -17,6 +17,7 @@ storage:
     kv_default: {type: kv_sqlite, db_path: ~/kv.db}
     sql_default: %s
 """
+EVERY = {"inference_store", "openai_conversations", "prompts", "responses", "kv:kv_store"}
 NEWER = "INSERT INTO stackwright_schema (store, version, applied_at) VALUES ('inference_store', 9, 0)"
 
 Execute = Callable[[str], object]
@@ -47,10 +48,14 @@ def _states(done: Done) -> dict[str, str]:
 
 def test_a_schema_is_made_upgraded_and_refused_when_newer(tmp_path: Path, execute: Execute) -> None:
     before = _states(run(tmp_path, "db", "status", "run.yaml"))
-    assert set(before.values()) == {"to be made"}
+    assert before == dict.fromkeys(EVERY, "to be made")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
     upgraded = _states(run(tmp_path, "db", "upgrade", "run.yaml"))
     assert upgraded == dict.fromkeys(before, "current")
     assert _states(run(tmp_path, "db", "status", "run.yaml")) == upgraded
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run(tmp_path, "check", "run.yaml", "--connect")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
     execute("DELETE FROM stackwright_schema WHERE store = 'inference_store' AND version = 2")
     assert _states(run(tmp_path, "db", "status", "run.yaml"))["inference_store"] == "to be upgraded to 2"
     execute(NEWER)
@@ -62,6 +67,18 @@ def test_a_schema_is_made_upgraded_and_refused_when_newer(tmp_path: Path, execut
         for word in ("sql_default", "inference_store", "9", "2"):
             assert word in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_a_key_value_table_newer_than_we_know_is_refused_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(RUN_FILE % "{type: sql_sqlite, db_path: ~/sql.db}")
+    run(tmp_path, "db", "upgrade", "run.yaml")
+    with closing(sqlite3.connect(tmp_path / "kv.db")) as connection, connection:
+        connection.execute("UPDATE stackwright_schema SET version = 7 WHERE store = 'kv:kv_store'")
+    assert _states(run(tmp_path, "db", "status", "run.yaml"))["kv:kv_store"].startswith("newer than this")
+    for command in (["db", "upgrade"], ["serve", "--port", "0"]):
+        refused = run(tmp_path, *command, "run.yaml")
+        assert refused.returncode == 1
+        assert "the schema of 'kv:kv_store' is version 7, this Stackwright knows up to 1" in refused.stderr
 
 
 def test_what_cannot_be_upgraded_now_is_told(tmp_path: Path) -> None:

@@ -1,16 +1,16 @@
 """Looking at a run file's databases without serving: who uses them, whether they answer, how old their schemas are."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from stackwright.app.stores import sql_stores
 from stackwright.config.references import references_in
 from stackwright.config.runfile import RunFile
-from stackwright.config.storage import SqlReference
+from stackwright.config.sharing import file_of, groups
+from stackwright.config.storage import SqliteBackend
 from stackwright.errors import StackwrightError
 from stackwright.storage.backends import NamedBackends, open_backends
-from stackwright.storage.sql.migrate import status
 
 _DEADLINE = 3.0
 
@@ -24,6 +24,8 @@ class BackendRow(NamedTuple):
     users: list[str]
     trouble: str | None
     """Why it cannot be used; None when it answers, or was not asked."""
+    made: bool
+    """False for a SQLite file that is not there yet."""
 
 
 class SchemaRow(NamedTuple):
@@ -34,44 +36,55 @@ class SchemaRow(NamedTuple):
     found: int
     """0 when the store has no table yet."""
     known: int | None
-    """The version this Stackwright makes; None for a table that a provider or a KV backend keeps."""
+    """The version this Stackwright makes; None for tables that a provider keeps."""
 
 
 async def catalogue(run: RunFile) -> list[BackendRow]:
     """Return the declared backends. Nothing is opened."""
-    return _rows(run, NamedBackends(run.storage), {})
+    return [row._replace(trouble=None) for row in _rows(run, NamedBackends(run.storage))]
 
 
 async def look(run: RunFile) -> tuple[list[BackendRow], list[SchemaRow]]:
-    """Connect to every backend and return how it is. Makes no table."""
-    async with _connected(run) as backends:
-        return _rows(run, backends, backends.troubles()), await _schemas(run, backends)
+    """Connect to every backend and return how it is. Makes no file and no table."""
+    async with _connected(run, read_only=True) as backends:
+        return _rows(run, backends), await _schemas(run, backends)
 
 
 async def upgrade(run: RunFile) -> list[SchemaRow]:
     """Bring every store's schema up to date. `StackwrightError` when a database is away or newer than we know."""
-    async with _connected(run) as backends:
-        troubles = backends.troubles()
-        if troubles:
-            raise StackwrightError("; ".join(f"{name}: {why}" for name, why in troubles.items()))
+    async with _connected(run, read_only=False) as backends:
+        _refuse_troubles(backends)
         for _, store in sql_stores(run, backends):
             await store.prepare()
+        # A store whose database went away meanwhile waits for it; we do not.
+        await backends.ping(_DEADLINE)
+        _refuse_troubles(backends)
         return await _schemas(run, backends)
 
 
 @asynccontextmanager
-async def _connected(run: RunFile) -> AsyncIterator[NamedBackends]:
-    async with open_backends(run.storage) as backends:
+async def _connected(run: RunFile, *, read_only: bool) -> AsyncIterator[NamedBackends]:
+    async with open_backends(run.storage, label=run.image_name, read_only=read_only) as backends:
         await backends.ping(_DEADLINE)
         yield backends
 
 
-def _rows(run: RunFile, backends: NamedBackends, troubles: Mapping[str, str]) -> list[BackendRow]:
+def _refuse_troubles(backends: NamedBackends) -> None:
+    if troubles := backends.troubles():
+        raise StackwrightError("; ".join(f"{name}: {why}" for name, why in troubles.items()))
+
+
+def _rows(run: RunFile, backends: NamedBackends) -> list[BackendRow]:
     users = _users(run)
     return [
-        BackendRow(one.name, one.type, one.address, users.get(one.name, []), troubles.get(one.name))
+        BackendRow(one.name, one.type, one.address, users.get(one.name, []), one.trouble, _made(run, one.name))
         for one in backends.status()
     ]
+
+
+def _made(run: RunFile, name: str) -> bool:
+    backend = run.storage.backends[name]
+    return not isinstance(backend, SqliteBackend) or file_of(backend).exists()
 
 
 def _users(run: RunFile) -> dict[str, list[str]]:
@@ -86,12 +99,20 @@ def _users(run: RunFile) -> dict[str, list[str]]:
 
 
 async def _schemas(run: RunFile, backends: NamedBackends) -> list[SchemaRow]:
-    known = {(where, store.name): store.schema_version for where, store in sql_stores(run, backends)}
+    """Return every schema once: that of a store of ours under its backend, others under the database's first."""
+    ours = [(name, store.name, store.schema_version) for name, store in sql_stores(run, backends)]
+    ours += [(name, table.name, table.schema_version) for name, table in backends.tables.items()]
     rows: list[SchemaRow] = []
-    for name, backend in run.storage.backends.items():
-        if not backend.type.startswith("sql_") or name in backends.troubles():
+    for names in groups(run.storage.backends):
+        if names[0] in backends.troubles():
             continue
-        found = await status(backends.sql(SqlReference(backend=name, table_name="any")))
-        stores = sorted({*found, *(store for where, store in known if where == name)})
-        rows += [SchemaRow(name, store, found.get(store, 0), known.get((name, store))) for store in stores]
-    return rows
+        found = await backends.schemas(names[0])
+        known = {store: (name, version) for name, store, version in reversed(ours) if name in names}
+        rows += [
+            SchemaRow(known[store][0], store, found.get(store, 0), known[store][1])
+            if store in known
+            else SchemaRow(names[0], store, found[store], None)
+            for store in {*found, *known}
+        ]
+    order = list(run.storage.backends)
+    return sorted(rows, key=lambda row: (order.index(row.backend), row.store))

@@ -28,7 +28,7 @@ def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
     backends = [(one.name, one.type, one.address, one.trouble or "ok") for one in app.backends.status()]
     sections = [
         ("Address", [url]),
-        ("Run file", [source]),
+        ("Run file", [f"{source} ({run.image_name})"]),
         ("Backends", aligned(backends)),
         ("Providers", aligned(entries) or _NO_PROVIDER),
         ("Models", _models([(model.id, model.model_type) for model in models], asking=bool(entries))),

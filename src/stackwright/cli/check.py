@@ -1,11 +1,15 @@
 """`stackwright check`: is the run file right, and do its databases answer?"""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from stackwright.cli.output import run_or_exit, table
 from stackwright.cli.runfile import load_or_exit
+
+if TYPE_CHECKING:
+    from stackwright.app.inspect import BackendRow
 
 
 @click.command()
@@ -29,8 +33,12 @@ def command(run_yaml: str | None, connect: bool) -> None:
     table(
         ["backend", "type", "address", "used by", "answers", "schema"],
         [
-            (r.name, r.type, r.address, ", ".join(r.users), r.trouble or "yes", ", ".join(versions[r.name]) or "-")
+            (r.name, r.type, r.address, ", ".join(r.users), _answers(r), ", ".join(versions[r.name]) or "-")
             for r in rows
         ],
     )
     sys.exit(1 if any(row.trouble for row in rows) else 0)
+
+
+def _answers(row: "BackendRow") -> str:
+    return row.trouble or ("yes" if row.made else "not made yet")

@@ -50,7 +50,9 @@ def _print(schemas: "list[SchemaRow]") -> None:
 
 
 def _state(found: int, known: int | None) -> str:
-    if known is None or found == known:
+    if known is None:
+        return "kept by a provider"
+    if found == known:
         return "current"
     if not found:
         return "to be made"

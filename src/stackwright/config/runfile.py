@@ -60,7 +60,8 @@ class RunFile(Section):
     image_name: str = Field(
         "stackwright",
         validation_alias=AliasChoices("image_name", "distro_name"),
-        description="A name for this file. `distro_name` in some files.",
+        description="A name for this server: in its start table, and in Postgres as the application `stackwright/<name>`. "
+        "`distro_name` in some files.",
     )
     apis: tuple[Api, ...] | None = Field(None, description="The APIs to serve; all of them when left out.")
     providers: dict[Api, tuple[ProviderEntry, ...]] = Field({}, description="What to open, by API.")
