@@ -192,6 +192,7 @@ async def test_a_clean_end_counts_the_choices_that_were_asked_for() -> None:
         assert len(await read(provider, call(n=2))) == 2, "a vendor without `n` still ends with [DONE]"
 
 
+DEEP = b"[" * 5000 + b"]" * 5000
 BAD_STREAMS: dict[str, tuple[Script, str]] = {
     "garbage": (stream([b"{not json"]), "no JSON"),
     "garbage after a fault": (stream([b'{"id": 7, oops']), "no JSON"),
@@ -204,6 +205,9 @@ BAD_STREAMS: dict[str, tuple[Script, str]] = {
     "json": (answer({"error": {"message": "no streams here"}}), "no streams here"),
     "html": (answer(b"<html>login</html>", headers={"content-type": "text/html"}), "<html>login"),
     "not http": ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n", hang_up], "not HTTP"),
+    "deep json": (stream([b'{"id":"x","z":' + DEEP + b"}"]), "no JSON"),
+    "deep json at the end": (stream([*HELLO, b'{"choices":' + DEEP + b"}"]), "no JSON"),
+    "gzip": (answer(b"\x1f\x8b", headers={"content-encoding": "gzip"}), "unasked: content-encoding 'gzip'"),
     "a long event": ([STREAM_HEAD, *[chunk(b"data: " + b"x" * 999_999 + b"\n")] * 5, silence], "more than 4194304"),
 }
 
@@ -270,9 +274,26 @@ BAD_ANSWERS: dict[str, tuple[Script, str]] = {
     "nan": (answer(b'{"id": NaN}'), "no JSON"),
     "an error with 200": (answer({"error": {"message": "quota"}}), "quota"),
     "wrong parts": (answer({"choices": ["x"]}), "wrong types"),
-    "too long": (answer(completion("x" * 3000)), "more than 2000 bytes"),
+    "too long": (answer(completion("x" * 30_000)), "more than 20000 bytes"),
     "cut": ([head(200, {"content-length": "100"}), b'{"id"', hang_up], "before the end"),
     "a redirect": (answer(b"", 302, {"location": "https://elsewhere"}), "answered 302"),
+    "deep json": (answer(b'{"id":' + DEEP + b"}"), "no JSON"),
+    "deep json in an object": (answer(json.dumps(completion()).encode()[:-1] + b',"z":' + DEEP + b"}"), "no JSON"),
+    "gzip": (answer(b"\x1f\x8b", headers={"content-encoding": "gzip"}), "unasked: content-encoding 'gzip'"),
+    "gzip and 500": (answer(b"\x1f", 500, {"content-encoding": "gzip"}), "answered 500: .*content-encoding 'gzip'"),
+    "deep json and 500": (answer(b'{"error":' + DEEP + b"}", 500), "answered 500"),
+    "another protocol": (
+        [head(101, {"upgrade": "websocket", "connection": "Upgrade"}) + b"hello", silence],
+        "change the protocol",
+    ),
+    "endless trailers": (
+        [STREAM_HEAD, chunk(b"{}"), b"0\r\n", *[b"x-a: " + b"b" * 1000 + b"\r\n"] * 1000, b"\r\n"],
+        "trailer exceeds",
+    ),
+    "one endless trailer": (
+        [STREAM_HEAD, chunk(b"{}"), b"0\r\nx-a: ", *[b"b" * 1000] * 1000, silence],
+        "trailer exceeds",
+    ),
     "endless head": ([b"HTTP/1.1 200 OK\r\n", *[b"x-a: " + b"b" * 1000 + b"\r\n"] * 100, silence], "header exceeds"),
 }
 
@@ -280,7 +301,7 @@ BAD_ANSWERS: dict[str, tuple[Script, str]] = {
 @pytest.mark.parametrize("name", BAD_ANSWERS)
 async def test_a_bad_answer_says_why(name: str) -> None:
     script, why = BAD_ANSWERS[name]
-    async with serving(script, max_retries=0, max_response_bytes=2000) as (_, provider):
+    async with serving(script, max_retries=0, max_response_bytes=20_000) as (_, provider):
         with pytest.raises(UpstreamError, match=why) as caught:
             await provider.chat.complete(call())
     assert caught.value.status == 502
@@ -310,6 +331,72 @@ async def test_each_deadline_names_itself() -> None:
                 await read(provider)
             assert caught.value.status == 504
             assert await vendor.closed()
+
+
+@pytest.mark.parametrize(
+    "drip",
+    [
+        [b"HTTP/1.1 200 OK\r\nx: ", *[b"a", pause(0.02)] * 100],
+        [*[b"HTTP/1.1 100 Continue\r\n\r\n", pause(0.02)] * 100, *answer(completion())],
+    ],
+)
+async def test_a_header_in_driblets_is_no_first_byte(drip: Script) -> None:
+    async with serving(drip, first_byte_timeout=0.2) as (vendor, provider):
+        with pytest.raises(UpstreamTimeout, match=r"first byte .* within 0\.2 s"):
+            await provider.chat.complete(call())
+        assert await vendor.closed()
+
+
+async def test_empty_lines_of_data_are_not_gathered_for_ever() -> None:
+    async with serving([STREAM_HEAD, *[chunk(b"data:\n" * 10_000)] * 100, silence]) as (vendor, provider):
+        with pytest.raises(UpstreamError, match="event of more than"):
+            await read(provider)
+        assert await vendor.closed()
+
+
+async def test_json_too_deep_to_read_is_the_vendors_fault_at_every_port() -> None:
+    body = b'{"error":' + DEEP + b',"data":' + DEEP + b"}"
+    async with serving(answer(body)) as (_, provider):
+        for port in (provider.chat, provider.completions, provider.embeddings, provider.moderations):
+            assert port is not None
+            with pytest.raises(UpstreamError, match="no JSON"):
+                await port.complete(call())
+        with pytest.raises(UpstreamError, match="no JSON"):
+            await provider.models()
+
+
+@pytest.mark.parametrize("depth", range(900, 1001, 7))
+async def test_no_depth_of_an_error_gets_past(depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    for status in (200, 400, 500):
+        async with serving(answer(b'{"error":' + nested + b"}", status), max_retries=0) as (_, provider):
+            with pytest.raises((UpstreamError, InvalidRequest)):
+                await provider.chat.complete(call())
+
+
+@pytest.mark.parametrize("vector", [{"a": [1]}, [[1]], ["1"], None, 5, [{"a": 1}]])
+async def test_an_embedding_is_numbers_or_base64(vector: Any) -> None:
+    def listing(embedding: Any) -> Any:
+        data = [{"object": "embedding", "index": 0, "embedding": embedding}]
+        return {"object": "list", "model": "m", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+
+    async with serving(answer(listing(vector)), answer(listing([1, -2.5e-7])), answer(listing("AAAA"))) as (
+        _,
+        provider,
+    ):
+        assert provider.embeddings is not None
+        with pytest.raises(UpstreamError, match="embedding"):
+            await provider.embeddings.create(call(input="x"))
+        assert b"-2.5e-07" in await provider.embeddings.create(call(input="x"))
+        assert b"AAAA" in await provider.embeddings.create(call(input="x"))
+
+
+async def test_a_vendors_list_is_bounded_and_clean() -> None:
+    names = ["good", "line\nbreak", "\x1b[31mred", "\u202ename", "x" * 300, ""]
+    many = [{"id": name, "created": 1e300, "owned_by": "a\nb"} for name in names]
+    async with serving(answer(many), answer([{"id": f"m{i}"} for i in range(20_000)])) as (_, provider):
+        assert await provider.models() == [Offer(name="good")]
+        assert len(await provider.models()) == 5000
 
 
 async def test_a_slow_reader_is_not_a_slow_vendor() -> None:

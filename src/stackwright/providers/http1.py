@@ -1,23 +1,17 @@
-"""An HTTP/1.1 client for vendors: few features, exact endings.
+"""One connection of an HTTP/1.1 client for vendors: few features, exact endings.
 
 asyncio and httptools directly. Measured against pyreqwest it takes a third of the CPU a call and half of it a chunk;
 and leaving an exchange closes the vendor's connection at once, which pyreqwest does not do before the first byte.
-No redirects, cookies, compression or proxies: an answer comes from the address in the run file or not at all.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import NamedTuple, cast
-from urllib.parse import urlsplit
-from weakref import WeakSet
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 HEAD_LIMIT = 64 * 1024
 READ_AHEAD = 256 * 1024
-IDLE_SECONDS = 60.0
-IDLE_CONNECTIONS = 256
 LINGER_SECONDS = 1.0
 
 
@@ -95,7 +89,7 @@ class Connection(asyncio.Protocol):
         """Start an exchange."""
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces = []
-        self._buffered = self._head_bytes = self.status = 0
+        self._buffered = self._beside = self.status = 0
         self._done = self._framed = self._paused = self._keep_alive = self._moved = False
         self._started = self._last = self._loop.time()
         if self._transport is None:
@@ -167,17 +161,18 @@ class Connection(asyncio.Protocol):
         if self._waiter is None and self._moved:
             # The reader is slow, not the vendor.
             self._last = now
-        wait, what = (
-            (self._deadlines.between, "more of its answer")
+        # Before the body nothing counts as an answer: neither a header in driblets nor "100 Continue" for ever.
+        since, wait, what = (
+            (self._last, self._deadlines.between, "more of its answer")
             if self._moved
-            else (self._deadlines.first_byte, "the first byte of its answer")
+            else (self._started, self._deadlines.first_byte, "the first byte of its answer")
         )
         if now >= self._started + self._deadlines.total:
             self._fail(Late(f"the end of its answer did not come within {self._deadlines.total:g} s"))
-        elif now >= self._last + wait:
+        elif now >= since + wait:
             self._fail(Late(f"{what} did not come within {wait:g} s"))
         else:
-            due = min(self._last + wait, self._started + self._deadlines.total)
+            due = min(since + wait, self._started + self._deadlines.total)
             self._watch = self._loop.call_at(due, self._check)
 
     # What the transport tells.
@@ -191,8 +186,12 @@ class Connection(asyncio.Protocol):
             self._fail(Garbled("bytes came that nobody asked for"))
             return
         self._last = self._loop.time()
+        self._beside += len(data)
         try:
             self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._fail(Garbled("it wants to change the protocol, which nobody asked for"))
+            return
         except HttpParserError as error:
             self._fail(Garbled(f"the answer is not HTTP: {str(error)[:100]}"))
             return
@@ -201,10 +200,9 @@ class Connection(asyncio.Protocol):
         if self._buffered > READ_AHEAD and not (self._paused or self._done) and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        if not self.status:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_LIMIT:
-                self._fail(Garbled(f"the answer's header exceeds {HEAD_LIMIT} bytes"))
+        if self._beside > HEAD_LIMIT and not self._done:
+            part = "trailer" if self._moved else "header"
+            self._fail(Garbled(f"the answer's {part} exceeds {HEAD_LIMIT} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -216,7 +214,7 @@ class Connection(asyncio.Protocol):
                 how = "reset" if isinstance(exc, ConnectionResetError) else "closed"
                 self._failure = Cut(
                     f"the connection was {how} before the end of the answer",
-                    answered=bool(self.status or self._head_bytes),
+                    answered=bool(self.status or self._beside),
                 )
         self._tell()
 
@@ -232,6 +230,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
+        self._beside = 0
         if self._then is not None:
             return
         self._moved = True
@@ -248,84 +247,3 @@ class Connection(asyncio.Protocol):
         if self._then is not None:
             then, self._then = self._then, None
             then(self)
-
-
-class Client:
-    """Connections to one vendor, kept and reused. Belongs to the event loop that made it."""
-
-    def __init__(self, base_url: str, deadlines: Deadlines, tls: ssl.SSLContext | None = None) -> None:
-        """Prepare; no connection is made. `base_url` is `http://` or `https://`, host, and perhaps port and path."""
-        url = urlsplit(base_url)
-        self._deadlines = deadlines
-        self._host = url.hostname or ""
-        self._tls = (tls or ssl.create_default_context()) if url.scheme == "https" else None
-        self._port = url.port or (443 if self._tls else 80)
-        self._idle: list[Connection] = []
-        self._all: WeakSet[Connection] = WeakSet()
-        self._closed = False
-        self.authority = url.netloc.rpartition("@")[2]
-        self.path = url.path.rstrip("/")
-
-    async def answered(self, request: bytes, *, reuse: bool = True) -> Connection:
-        """Send a request (head and body); return its connection when the answer's head and first piece are there.
-
-        The caller reads from it and then calls `release`.
-        """
-        connection = (self._take() if reuse else None) or await self._connect()
-        try:
-            connection.send(request)
-            await connection.head()
-        except Cut as cut:
-            if connection.fresh or cut.answered:
-                raise
-            # The vendor closed a kept connection just as we used it: not a failure of this request.
-            return await self.answered(request, reuse=False)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def release(self, connection: Connection, *, ended: bool = False) -> None:
-        """Keep the connection for the next request if its answer is complete, else close it.
-
-        Args:
-            connection: One that `answered` returned.
-            ended: The content has ended, only HTTP's own end may be missing yet: wait for that in the background.
-        """
-        if connection.reusable and not self._closed and len(self._idle) < IDLE_CONNECTIONS:
-            connection.fresh = False
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        elif ended and not connection.done:
-            connection.linger(self.release)
-        else:
-            connection.close()
-
-    def close(self) -> None:
-        """Close every connection. Exchanges under way are cut."""
-        self._closed = True
-        self._idle.clear()
-        for connection in list(self._all):
-            connection.close()
-
-    def _take(self) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.reusable and connection.idle_since > oldest:
-                return connection
-            connection.close()
-        return None
-
-    async def _connect(self) -> Connection:
-        try:
-            async with asyncio.timeout(self._deadlines.connect):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self._deadlines), self._host, self._port, ssl=self._tls
-                )
-        except TimeoutError:
-            raise Late(f"no connection within {self._deadlines.connect:g} s") from None
-        except OSError as error:
-            raise NotConnected(f"no connection: {error.strerror or error}") from error
-        self._all.add(connection)
-        return connection

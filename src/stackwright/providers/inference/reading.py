@@ -13,7 +13,8 @@ from stackwright.providers.inference.sse import Events
 
 Decoder = msgspec.json.Decoder[shapes.ChatChunk] | msgspec.json.Decoder[shapes.TextChunk]
 
-NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises; the last where JSON nests deeper than Python does."""
 
 CHAT: Decoder = msgspec.json.Decoder(shapes.ChatChunk)
 TEXT: Decoder = msgspec.json.Decoder(shapes.TextChunk)
@@ -91,10 +92,10 @@ class Reading:
         # All chunks of a stream carry one id, also where we had to make it up.
         if self._identity is None:
             self._identity = {"id": body["id"] or mint("chatcmpl-"), "created": body["created"]}
-        data = msgspec.json.encode(body | self._identity if nameless else body)
         try:
+            data = msgspec.json.encode(body | self._identity if nameless else body)
             return data, self._decoder.decode(data)
-        except msgspec.ValidationError as error:
+        except (*NO_JSON, UnicodeEncodeError) as error:
             raise UpstreamError(f"The vendor sent an event that is no chunk: {error}") from None
 
 
@@ -120,10 +121,10 @@ def checked(check: Check, body: bytes, model: str) -> bytes:
     except NO_JSON:
         answer = parsed(body)
         _refuse(answer)
-        body = msgspec.json.encode(repair.attempt(mend, answer, model))
         try:
+            body = msgspec.json.encode(repair.attempt(mend, answer, model))
             decoder.decode(body)
-        except msgspec.ValidationError as error:
+        except (*NO_JSON, UnicodeEncodeError) as error:
             raise UpstreamError(f"The vendor's answer is not an OpenAI object: {error}") from None
     return body
 

@@ -8,7 +8,7 @@ from stackwright.config import secret
 from stackwright.errors import InvalidRequest, RateLimited, UpstreamAuth, UpstreamError, UpstreamTimeout
 from stackwright.providers.http1 import HttpError, Late
 from stackwright.providers.inference import repair
-from stackwright.providers.inference.reading import excerpt
+from stackwright.providers.inference.reading import NO_JSON, excerpt
 
 CALLERS_FAULT = {400, 404, 409, 413, 415, 422}
 QUOTE = 500
@@ -57,7 +57,7 @@ def redacted(text: str) -> str:
 def _fault(body: bytes) -> dict[str, Any]:
     try:
         said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NO_JSON:
         said = None
     inner = said[0] if isinstance(said, list) and said else said
     error = inner.get("error") if isinstance(inner, dict) else None

@@ -38,10 +38,15 @@ def complaint(body: Any) -> str | None:
         return None
     error = body.get("error")
     if isinstance(error, dict):
-        error = error.get("message") or msgspec.json.encode(error).decode()
+        error = error.get("message") or error
     if not error and "choices" not in body and "data" not in body:
         error = body.get("message") or body.get("detail")
-    return (error if isinstance(error, str) else msgspec.json.encode(error).decode()) if error else None
+    if error and not isinstance(error, str):
+        try:
+            error = msgspec.json.encode(error).decode()
+        except RecursionError:
+            error = "an error that nests too deep to be told"
+    return error or None
 
 
 def chat(body: Object, model: str) -> Object:

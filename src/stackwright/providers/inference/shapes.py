@@ -199,6 +199,12 @@ class Embedding(Struct):
     object: Literal["embedding"]
     embedding: Raw
 
+    def __post_init__(self) -> None:
+        # Thousands of numbers: nothing but what they consist of is looked at.
+        said = bytes(self.embedding)
+        if said[:1] != b'"' and said.translate(None, b"0123456789+-.eE, \t\r\n") != b"[]":
+            raise ValueError("an embedding is neither numbers nor base64")
+
 
 class Embeddings(Struct):
     """`CreateEmbeddingResponse`."""

@@ -4,6 +4,7 @@ from stackwright.errors import UpstreamError
 
 LINE_LIMIT = 1024 * 1024
 EVENT_LIMIT = 4 * 1024 * 1024
+LINE_COST = 64
 
 
 class Events:
@@ -45,7 +46,8 @@ class Events:
                 value = line[6:] if line[5:6] == b" " else line[5:]
                 _check("line", len(value), LINE_LIMIT)
                 data.append(value)
-                self._data_size += len(value)
+                # A line costs memory also when it is empty.
+                self._data_size += len(value) + LINE_COST
                 _check("event", self._data_size, EVENT_LIMIT)
             elif not line and data:
                 done.append(data[0] if len(data) == 1 else b"\n".join(data))

@@ -1,5 +1,6 @@
 """Chroma's HTTP API, version 2: one request, one JSON answer, its failures in our words."""
 
+import asyncio
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -15,7 +16,8 @@ from stackwright.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from stackwright.providers.http1 import Client, Cut, Deadlines, HttpError, Late, NotConnected
+from stackwright.providers.http1 import Cut, Deadlines, HttpError, Late, NotConnected
+from stackwright.providers.http1_client import Client
 
 _MOST = 64 * 1024 * 1024
 
@@ -48,7 +50,7 @@ class Chroma:
         """
         content = b"" if body is None else msgspec.json.encode(body)
         status, answer = await self._exchange(method, path, content)
-        if status == 401 and self._token is not None and self._token.renew():
+        if status == 401 and self._token is not None and await asyncio.to_thread(self._token.renew):
             status, answer = await self._exchange(method, path, content)
         if status == 404:
             raise Missing
