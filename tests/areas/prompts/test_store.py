@@ -198,6 +198,9 @@ async def test_lists_page_and_filter(prompts: Prompts) -> None:
     assert await ids(q="%3_") == [made[3]]
     assert await ids(q="%") == made[::-1]
     assert await ids(q="__") == []
+    await prompts.versions.publish(ADA, made[1], version("y", note="Quieter"))
+    await prompts.versions.publish(ADA, made[1], version("z"))
+    assert await ids(q="quieter") == [made[1]]
     assert (await prompts.page("ada", ListQuery(limit=5))).has_more is False
     assert (await prompts.page("ada", ListQuery(limit=4))).has_more is True
     with pytest.raises(InvalidRequest):

@@ -1,13 +1,12 @@
 """What the tables hold. The default and the labels are columns of the prompt: changing one is one statement."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-SEARCHED = 8000
-"""Characters of a prompt that `q` searches."""
+TEXT, NOTES = 8000, 4000
+"""Characters of a prompt's text, and of its versions' notes, that `q` searches."""
 
 _labels = msgspec.json.Decoder(dict[str, int]).decode
 _tags = msgspec.json.Decoder(list[str]).decode
@@ -36,6 +35,9 @@ class PromptRow(Struct):
     updated_at: int
     revision: int
     """Grows with every change; the etag."""
+    text: str
+    """Of the newest version, as much as is searched."""
+    notes: str
     searched: str
 
     @property
@@ -99,7 +101,12 @@ def json_text(value: Any) -> str:
     return _encode(value).decode()
 
 
-def searched(row: Mapping[str, Any], text: str, note: str | None) -> str:
-    """Return what `q` looks through: name, id, description, the newest text and note."""
-    words = [row["id"], row["name"] or "", row["description"] or "", note or "", text]
-    return "\n".join(words)[:SEARCHED].casefold()
+def searched(row: PromptRow, **changes: Any) -> str:
+    """Return what `q` looks through, as it is after some changes."""
+    told = [changes.get(name, getattr(row, name)) for name in ("id", "name", "description", "notes", "text")]
+    return "\n".join(filter(None, told)).casefold()
+
+
+def noted(note: str | None, before: str = "") -> str:
+    """Return the notes of all versions, the newest first, as many as are searched."""
+    return f"{note}\n{before}"[:NOTES] if note else before

@@ -204,6 +204,8 @@ def _new_row(prompt_id: str, body: NewPrompt) -> PromptRow:
         created_at=now,
         updated_at=now,
         revision=1,
+        text="",
+        notes="",
         searched="",
     )
 

@@ -1,13 +1,12 @@
 """Import and export: prompts with their ids and the numbers of their versions."""
 
 import time
-from typing import Any
 
 from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.content import content_of
 from stackwright.areas.prompts.failures import UnknownPrompt
 from stackwright.areas.prompts.memory import Memory
-from stackwright.areas.prompts.rows import PromptRow, VersionRow, json_text, searched
+from stackwright.areas.prompts.rows import TEXT, PromptRow, VersionRow, json_text, noted, searched
 from stackwright.areas.prompts.selecting import check_label, checked_name
 from stackwright.areas.prompts.spec import text_of, unpacked
 from stackwright.areas.prompts.tables import Tables
@@ -148,11 +147,8 @@ class Transfer:
                 last_version=last,
                 latest_version=latest,
                 default_version=latest if follows else row.default_version,
-                searched=searched(
-                    {"id": row.id, "name": row.name, "description": row.description},
-                    text_of(unpacked(newest.spec)),
-                    newest.note,
-                ),
+                text=text_of(unpacked(newest.spec))[:TEXT],
+                notes=noted(newest.note, row.notes),
             )
         )
 
@@ -205,9 +201,10 @@ def _row(one: ImportedPrompt, contents: dict[int, Content]) -> PromptRow:
     last = max(contents)
     latest = max(version.version for version in one.versions if not version.yanked)
     default = one.default_version or latest
-    names: dict[str, Any] = {"id": one.id, "name": one.name, "description": one.description}
-    return PromptRow(
-        **names,
+    row = PromptRow(
+        id=one.id,
+        name=one.name,
+        description=one.description,
         tags=json_text(one.tags),
         metadata=json_text(one.metadata),
         labels=json_text(one.labels),
@@ -219,8 +216,12 @@ def _row(one: ImportedPrompt, contents: dict[int, Content]) -> PromptRow:
         created_at=one.created_at or now,
         updated_at=now,
         revision=1,
-        searched=searched(names, contents[last].text, contents[last].note),
+        text=contents[last].text[:TEXT],
+        notes=noted("\n".join(content.note for content in contents.values() if content.note)),
+        searched="",
     )
+    row.searched = searched(row)
+    return row
 
 
 def _version(who: Who, prompt_id: str, one: ImportedVersion, content: Content) -> VersionRow:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from stackwright import ids
 from stackwright.areas.prompts.failures import Moved, PreconditionFailed, UnknownPrompt, UnknownVersion
-from stackwright.areas.prompts.rows import EventRow, PromptRow, VersionRow, json_text, searched
+from stackwright.areas.prompts.rows import TEXT, EventRow, PromptRow, VersionRow, json_text, noted, searched
 from stackwright.areas.prompts.selecting import LATEST, check_label, number_of
-from stackwright.areas.prompts.spec import hash_of, text_of, unpacked
+from stackwright.areas.prompts.spec import hash_of
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Selector
 from stackwright.errors import Conflict, InvalidRequest
@@ -73,7 +73,8 @@ class Writes:
         for label in labels:
             check_label(label)
         row.labels = json_text(dict.fromkeys(labels, 1))
-        row.searched = searched({"id": row.id, "name": row.name, "description": row.description}, *content[1:])
+        row.text, row.notes = content.text[:TEXT], noted(content.note)
+        row.searched = searched(row)
         change = yield from self.turn()
         yield from self._free(who, row)
         yield self._tables.prompts.insert_do(who.tenant, row)
@@ -128,7 +129,8 @@ class Writes:
             latest_version=number,
             default_version=number if follows else row.default_version,
             labels=_checked(kept),
-            searched=searched({"id": row.id, "name": row.name, "description": row.description}, *content[1:]),
+            text=content.text[:TEXT],
+            notes=noted(content.note, row.notes),
         )
         return Written(changed, version)
 
@@ -161,9 +163,6 @@ class Writes:
             yield from self._name_free(who, name)
         policy = fields.get("default_policy")
         extra: dict[str, Any] = {"default_version": row.latest_version} if policy == "follow" else {}
-        newest = yield from self.version(who, row, row.last_version)
-        told = {"id": row.id, "name": row.name, "description": row.description, **fields}
-        extra["searched"] = searched(told, text_of(unpacked(newest.spec)), newest.note)
         return (yield from self.change(who, held, "prompt.updated", {"fields": sorted(fields)}, **fields, **extra))
 
     def set_default(self, who: Who, reference: str, selector: Selector, expected: int | None) -> Script[Written]:
@@ -278,7 +277,11 @@ class Writes:
 
     def change(self, who: Who, held: Held, type: str, data: Mapping[str, Any], **fields: Any) -> Script[PromptRow]:
         """Set fields of a prompt, and tell of it."""
-        fields |= {"revision": held.row.revision + 1, "updated_at": int(time.time())}
+        fields |= {
+            "revision": held.row.revision + 1,
+            "updated_at": int(time.time()),
+            "searched": searched(held.row, **fields),
+        }
         rows = yield self._tables.prompts.update_do(who.tenant, held.row.id, **fields)
         yield from self.record(who, held.change, held.row.id, type, data)
         return self._tables.prompts.columns.decode(rows[0])
