@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -84,12 +84,12 @@ def _version(one: Any) -> tuple[str, ...]:
 
 
 @command.command()
-@click.argument("file", type=click.File("r"))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--name", help="A name, unique among your prompts.")
 @click.option("--model", help="The model it shall use.")
 @click.option("--note", help="Why.")
 @options
-def create(server: Remote, file: TextIO, name: str | None, model: str | None, note: str | None) -> Answer:
+def create(server: Remote, file: str, name: str | None, model: str | None, note: str | None) -> Answer:
     """Create a prompt from FILE, `-` for the standard input: its text or, in a file named .json, its content."""
     body = _given(name=name, model=model, note=note)
     return Answer(server.post("prompts", body=_content(file) | body), _show_changed)
@@ -97,13 +97,13 @@ def create(server: Remote, file: TextIO, name: str | None, model: str | None, no
 
 @command.command()
 @click.argument("prompt")
-@click.argument("file", type=click.File("r"))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--base", type=int, help="The version it was made from; refused when another was published since.")
 @click.option("--note", help="Why.")
 @click.option("--label", "labels", multiple=True, help="Point this label at it. May be repeated.")
 @options
 def publish(
-    server: Remote, prompt: str, file: TextIO, base: int | None, note: str | None, labels: tuple[str, ...]
+    server: Remote, prompt: str, file: str, base: int | None, note: str | None, labels: tuple[str, ...]
 ) -> Answer:
     """Publish FILE as the next version of PROMPT. A text replaces the text and keeps everything else."""
     content = _content(file)
@@ -221,11 +221,11 @@ def export(server: Remote, prompts: tuple[str, ...]) -> Answer:
 
 
 @command.command("import")
-@click.argument("file", type=click.File("r"))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @options
-def import_(server: Remote, file: TextIO) -> Answer:
+def import_(server: Remote, file: str) -> Answer:
     """Import prompts from FILE under their own ids and version numbers. What is there already stays as it is."""
-    return Answer(server.post("prompts", "import", body=_object(file.read(), file.name)), _show_imported)
+    return Answer(server.post("prompts", "import", body=_object(_read(file), file)), _show_imported)
 
 
 def _show_imported(body: Any) -> None:
@@ -233,9 +233,17 @@ def _show_imported(body: Any) -> None:
     table(["id", "status", "new versions"], rows)
 
 
-def _content(file: TextIO) -> dict[str, Any]:
-    text = file.read()
-    return _object(text, file.name) if file.name.endswith(".json") else {"instructions": text.removesuffix("\n")}
+def _content(file: str) -> dict[str, Any]:
+    text = _read(file)
+    return _object(text, file) if file.endswith(".json") else {"instructions": text.removesuffix("\n")}
+
+
+def _read(file: str) -> str:
+    try:
+        with click.open_file(file, encoding="utf-8") as stream:
+            return str(stream.read())
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"Cannot read {file}: {error}.") from None
 
 
 def _object(text: str, name: str) -> dict[str, Any]:

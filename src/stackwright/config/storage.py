@@ -220,7 +220,7 @@ class Stores(Section):
     )
     prompts: SqlReference = Field(
         SqlReference(backend="sql_default", table_name="prompts"),
-        description="Checked today, used when the Prompts API comes.",
+        description="Prompts: their versions, labels, drafts and events, in tables whose names begin with this.",
     )
 
 
