@@ -27,7 +27,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`storage.stores`": (storage.Stores, storage.InferenceStore),
     "References": (storage.KVReference, storage.SqlReference),
     "`registered_resources`": (runfile.RegisteredResources, runfile.RegisteredModel),
-    "`responses`": (responses.Responses,),
+    "`responses`": (responses.Responses, responses.Background),
     "`server`": (server.Server, server.Auth, server.ApiKey),
 }
 

@@ -5,6 +5,7 @@ from stackwright.areas.conversations import ConversationStore
 from stackwright.areas.prompts import Prompts
 from stackwright.areas.responses import ResponseStore
 from stackwright.config.runfile import RunFile
+from stackwright.jobs import JobQueue
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql.writer import WriteQueue
 
@@ -35,6 +36,12 @@ def response_store(run: RunFile, backends: NamedBackends) -> ResponseStore:
     """Return the store of responses behind its own queue of writes."""
     settings = run.storage.stores.responses
     return ResponseStore(WriteQueue(backends.sql(settings), max_waiting=10_000, batches=4), settings.table_name)
+
+
+def response_jobs(run: RunFile, backends: NamedBackends) -> JobQueue:
+    """Return the queue of responses that are made in the background."""
+    settings = run.storage.stores.responses
+    return JobQueue(backends.sql(settings), f"{settings.table_name}_jobs", most_waiting=run.responses.background.queue)
 
 
 def sql_stores(

@@ -19,6 +19,7 @@ from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
 from stackwright.http.operation import Api, Endpoint
 from stackwright.http.router import Router
+from stackwright.jobs import Worker
 from stackwright.providers.registry import TYPES, opened
 from stackwright.storage.backends import NamedBackends, open_backends
 
@@ -67,7 +68,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await stack.enter_async_context(templates.memory.kept_fresh())
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         history = conversations.Conversations(talks)
-        answers = await _responses(run, backends, catalog, history, templates)
+        answers = await _responses(run, backends, catalog, history, templates, stack)
         requests = Requests()
         lifecycle = Lifecycle(requests)
         services: dict[type, object] = {
@@ -119,6 +120,7 @@ async def _responses(
     catalog: models.Catalog,
     history: conversations.Conversations,
     templates: prompts.Prompts,
+    stack: AsyncExitStack,
 ) -> responses.Responses:
     store = stores.response_store(run, backends)
     if history.backend_name != store.backend_name:
@@ -129,7 +131,14 @@ async def _responses(
     await store.prepare()
     kit = responses.Kit(run.responses.ignore_tools)
     intake = responses.Intake(catalog, store, history, templates, kit)
-    return responses.Responses(intake, store, history, responses.NoTools())
+    queue = stores.response_jobs(run, backends)
+    await queue.prepare()
+    tools = responses.NoTools()
+    background = responses.Background(intake, store, history, tools, queue)
+    limits = run.responses.background
+    worker = Worker(queue, {responses.KIND: background.work}, slots=limits.workers, seconds=limits.seconds)
+    await stack.enter_async_context(worker.running())
+    return responses.Responses(intake, store, history, tools, background)
 
 
 def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: NamedBackends) -> models.Catalog:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from stackwright.config.section import Section
 
@@ -22,6 +22,14 @@ ToolType = Literal[
 ]
 
 
+class Background(Section):
+    """Responses with `background: true`."""
+
+    workers: PositiveInt = Field(4, description="Most that a server process makes at once.")
+    queue: PositiveInt = Field(1000, description="Most that wait to be begun; one more is a 429.")
+    seconds: PositiveFloat = Field(3600.0, description="Longest that one may take; then it fails.")
+
+
 class Responses(Section):
     """The Responses API."""
 
@@ -30,3 +38,4 @@ class Responses(Section):
         description="Types of tools to drop from requests without a word, such as `[web_search, image_generation]`. "
         "Otherwise a tool that nobody here can run is a 400.",
     )
+    background: Background = Field(Background(), description="Limits of responses with `background: true`.")

@@ -26,6 +26,7 @@ class Run:
         self._model = model
         self._tools = tools
         self._effects: list[Effect] = []
+        self._held: list[Event] = []
         self._number = 0
         self.published = False
         """Whether any events were handed out."""
@@ -48,21 +49,33 @@ class Run:
             StackwrightError: The model refused before anything was said. Nothing was yielded then, and it can be told
                 as the failure of the whole request.
         """
-        held = self.take([Start()])
+        self._held = self._take([Start()])
         while self._effects:
             effects, self._effects = self._effects, []
             async with aclosing(self._performed(effects)) as batches:
                 async for signals in batches:
-                    made = self.take(signals)
-                    if held:
-                        made, held = held + made, []
+                    made = self._released(self._take(signals))
                     self.published = True
                     if made:
                         yield made
                     if self.ended:
                         return
 
-    def take(self, signals: Sequence[Signal]) -> list[Event]:
+    def cancel(self) -> list[Event]:
+        """End the turn where it stands. Returns the events that say so, for those who still listen."""
+        return self._released(self._take([Cancelled()]))
+
+    def fail(self, error: StackwrightError) -> list[Event]:
+        """End the turn with a failure. Returns the events that say so."""
+        return self._released(self._take([broken(error)]))
+
+    def _released(self, made: list[Event]) -> list[Event]:
+        """Return what the beginning held back, and then these."""
+        if self._held:
+            made, self._held = self._held + made, []
+        return made
+
+    def _take(self, signals: Sequence[Signal]) -> list[Event]:
         """Apply signals and return the numbered events they make."""
         events: list[Event] = []
         turn, number = self.turn, self._number
@@ -76,14 +89,6 @@ class Run:
                 self._effects += effects
         self.turn, self._number = turn, number
         return events
-
-    def cancel(self) -> list[Event]:
-        """End the turn where it stands. The events that say so, for those who still listen."""
-        return self.take([Cancelled()])
-
-    def fail(self, error: StackwrightError) -> list[Event]:
-        """End the turn with a failure."""
-        return self.take([broken(error)])
 
     async def _performed(self, effects: Sequence[Effect]) -> AsyncGenerator[Sequence[Signal], None]:
         match effects:

@@ -110,8 +110,15 @@ def _opened(turn: Turn) -> tuple[Turn, list[Event]]:
     if turn.stage is not Stage.NEW:
         return turn, []
     begun = turn.frame.response
-    made: list[Event] = [events.Created(response=begun), events.InProgress(response=begun)]
-    return replace(turn, stage=Stage.TOOLS), made
+    turn = replace(turn, stage=Stage.TOOLS)
+    if not begun.background:
+        return turn, [events.Created(response=begun), events.InProgress(response=begun)]
+    queued = replace(begun, status="queued")
+    return turn, [
+        events.Created(response=queued),
+        events.Queued(response=queued),
+        events.InProgress(response=begun),
+    ]
 
 
 def _go_on(turn: Turn, made: list[Event], effects: Sequence[Effect] = ()) -> Step:

@@ -173,5 +173,5 @@ class Response(Struct, kw_only=True):
     usage: ResponseUsage | UnsetType = UNSET
     user: str | UnsetType = UNSET
     metadata: Metadata
-    output: list[OutputItem] | UnsetType
+    output: list[OutputItem] | UnsetType = UNSET
     """Last, so that stored items can be put in as they are. Left out where items are kept apart."""

@@ -96,8 +96,14 @@ class Asking:
 
     async def kept(self, id: str, tenant: str = "t", **query: Any) -> Body:
         """Return a stored response."""
+        found: Body = checked(await self.found(id, tenant, **query))
+        return found
+
+    async def found(self, id: str, tenant: str = "t", **query: Any) -> Body:
+        """Return a stored response, whatever it looks like."""
         answer = await self.responses.get(tenant, id, msgspec.convert(query, RetrieveQuery))
-        found: Body = checked(json.loads(answer))
+        assert isinstance(answer, Json)
+        found: Body = json.loads(answer)
         return found
 
     async def page(self, tenant: str = "t", **query: Any) -> Body:

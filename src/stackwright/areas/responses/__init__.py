@@ -1,5 +1,6 @@
 """Responses: turns of a model with its tools, kept as chains."""
 
+from stackwright.areas.responses.background import KIND, Background
 from stackwright.areas.responses.intake import Intake
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.routes import api
@@ -7,4 +8,4 @@ from stackwright.areas.responses.service import Responses
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.areas.responses.tooling import NoTools
 
-__all__ = ["Intake", "Kit", "NoTools", "ResponseStore", "Responses", "api"]
+__all__ = ["KIND", "Background", "Intake", "Kit", "NoTools", "ResponseStore", "Responses", "api"]

@@ -59,6 +59,15 @@ class Ready(NamedTuple):
     prompt_hash: str | None = None
 
 
+class Accepted(NamedTuple):
+    """What of a background response was settled when its request came."""
+
+    id: str
+    created_at: int
+    new: list[Item]
+    """Its own input, as it is stored."""
+
+
 class _Effective(NamedTuple):
     """A request after its prompt was merged in."""
 
@@ -83,18 +92,27 @@ class Intake:
         self._prompts = prompts
         self._kit = kit
 
-    async def ready(self, tenant: str, request: ResponseRequest, raw: bytes) -> Ready:
-        """Return what to run. `raw` is the body as it came, for fields that only the vendor knows."""
+    async def ready(
+        self, tenant: str, request: ResponseRequest, raw: bytes, *, accepted: Accepted | None = None
+    ) -> Ready:
+        """Return what to run.
+
+        Args:
+            tenant: Whose request.
+            request: The request.
+            raw: Its body as it came, for fields that only the vendor knows.
+            accepted: What was settled when the request was taken on before, to be run now.
+        """
         effective = await self._effective(tenant, request, raw)
         request = effective.request
         _refuse_what_nobody_does(request)
         conversation = _conversation(request)
         history = await self._history(tenant, request, conversation)
-        new = [] if request.input is None else await self._input(tenant, request.input)
+        new = accepted.new if accepted else await self._input(tenant, request.input)
         target = self._catalog.resolve(tenant, _model(request))
         port = target.chat
         offered = self._kit.offered(request.tools or ())
-        response = _response(effective, conversation)
+        response = _response(effective, conversation, accepted)
         model = ChatModel(
             port,
             target.name,
@@ -136,8 +154,8 @@ class Intake:
             raise _not_found("Previous response", missing, "previous_response_id", "previous_response_not_found", 400)
         return decode_many([link.body for link in links if link.body is not None])
 
-    async def _input(self, tenant: str, given: str | Sequence[dict[str, Any]]) -> list[Item]:
-        items = parse_input(given)
+    async def _input(self, tenant: str, given: str | Sequence[dict[str, Any]] | None) -> list[Item]:
+        items = [] if given is None else parse_input(given)
         for place, item in enumerate(items):
             if isinstance(item, ItemReference):
                 found = await self._store.items.find(tenant, item.id)
@@ -148,11 +166,14 @@ class Intake:
 
 
 def _refuse_what_nobody_does(request: ResponseRequest) -> None:
-    for name in ("moderation", "context_management", "background"):
+    for name in ("moderation", "context_management"):
         if getattr(request, name):
             raise InvalidRequest(
                 f"Unsupported parameter: '{name}' is not supported here.", param=name, code="unsupported_parameter"
             )
+
+    if request.background and request.store is False:
+        raise InvalidRequest("Background responses must be stored: leave 'store' out.", param="store")
 
 
 def _refuse_nothing(request: ResponseRequest) -> None:
@@ -196,13 +217,14 @@ def _model(request: ResponseRequest) -> str:
     return request.model
 
 
-def _response(effective: _Effective, conversation: str | None) -> Response:
+def _response(effective: _Effective, conversation: str | None, accepted: Accepted | None) -> Response:
     """Return the response as it begins."""
     request = effective.shown
     return Response(
-        id=ids.mint("resp_"),
-        created_at=int(time.time()),
+        id=accepted.id if accepted else ids.mint("resp_"),
+        created_at=accepted.created_at if accepted else int(time.time()),
         status="in_progress",
+        background=bool(request.background),
         instructions=request.instructions,
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,

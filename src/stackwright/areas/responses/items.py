@@ -45,6 +45,7 @@ class ItemRows:
             for order in ("asc", "desc")
             for after in (False, True)
         }
+        self._inputs = backend.render(f"SELECT body FROM {table} WHERE {here} AND output = 0 ORDER BY place")
         self._known = backend.render(f"SELECT 1 FROM {table} WHERE {here} AND output = 0 AND item_id = $3")
         self._one = backend.render(
             f"SELECT body FROM {table} WHERE tenant = $1 AND item_id = $2 ORDER BY response_id DESC LIMIT 1"
@@ -74,12 +75,12 @@ class ItemRows:
             )
         ]
 
-    def adding(self, tenant: str, response_id: str, rows: Sequence[ItemRow]) -> Script[None]:
-        """Write a response's items."""
+    def adding(self, tenant: str, response_id: str, rows: Sequence[ItemRow], *, first: int = 0) -> Script[None]:
+        """Write a response's items, the first at place `first`."""
         for start in range(0, len(rows), _TOGETHER):
             some = rows[start : start + _TOGETHER]
             args: list[Value] = [tenant, response_id]
-            for place, row in enumerate(some, start):
+            for place, row in enumerate(some, first + start):
                 args += (place, row.id, int(row.output), row.body)
             yield Do(self._insert(len(some)), tuple(args))
 
@@ -96,6 +97,10 @@ class ItemRows:
         return [
             (item_id, body) for item_id, body in await self._backend.fetch(sql, tenant, response_id, limit, *cursor)
         ]
+
+    async def inputs(self, tenant: str, response_id: str) -> list[bytes]:
+        """Return the JSON of all input items, in order."""
+        return [body for (body,) in await self._backend.fetch(self._inputs, tenant, response_id)]
 
     async def has_input(self, tenant: str, response_id: str, item_id: str) -> bool:
         """True when the response has such an input item."""

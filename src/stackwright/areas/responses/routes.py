@@ -36,8 +36,8 @@ async def count_response_input_tokens(call: Call[ResponseRequest], responses: Re
 
 
 @api.get("/v1/responses/{response_id}", query=RetrieveQuery, answer=Response)
-async def retrieve_response(call: Call[RetrieveQuery], responses: Responses) -> Json:
-    """Retrieve a stored response."""
+async def retrieve_response(call: Call[RetrieveQuery], responses: Responses) -> Json | Stream:
+    """Retrieve a stored response; with `stream`, the rest of the stream that makes it in the background."""
     return await responses.get(call.tenant, call.path["response_id"], call.query)
 
 

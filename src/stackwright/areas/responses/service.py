@@ -4,15 +4,17 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from stackwright.areas.conversations import Conversations
+from stackwright.areas.responses.background import Background, row_of
 from stackwright.areas.responses.intake import Intake, Ready
 from stackwright.areas.responses.items import ItemRow
-from stackwright.areas.responses.store import ResponseStore, StoredResponse
+from stackwright.areas.responses.journal import NAMES
+from stackwright.areas.responses.store import ResponseStore
 from stackwright.areas.responses.types import (
     InputItemsQuery,
     InputTokens,
@@ -39,16 +41,26 @@ _PADDED = 16
 class Responses:
     """Responses, made and kept."""
 
-    def __init__(self, intake: Intake, store: ResponseStore, conversations: Conversations, tools: Tools) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        store: ResponseStore,
+        conversations: Conversations,
+        tools: Tools,
+        background: Background,
+    ) -> None:
         self._intake = intake
         self._store = store
         self._conversations = conversations
         self._tools = tools
+        self._background = background
         self._unfinished: set[asyncio.Task[bytes]] = set()
 
     async def create(self, tenant: str, request: ResponseRequest, raw: bytes) -> Json | Stream:
         """Answer one request; `raw` is its body as it came."""
         ready = await self._intake.ready(tenant, request, raw)
+        if request.background:
+            return await self._background.begin(tenant, request, ready, raw)
         making = _Making(tenant, ready, Run(ready.turn, ready.model, self._tools))
         if request.stream:
             options = request.stream_options
@@ -107,16 +119,7 @@ class Responses:
         row = None
         rows: list[ItemRow] = []
         if ready.stored:
-            row = StoredResponse(
-                id=response.id,
-                created=response.created_at,
-                status=response.status,
-                model=response.model,
-                previous_id=response.previous_response_id,
-                conversation=ready.conversation,
-                prompt_hash=ready.prompt_hash,
-                body=body,
-            )
+            row = row_of(response, ready)
             rows = [ItemRow(item.id, encode(item), False) for item in ready.new]
             rows += [ItemRow(item.id, raw, True) for item, raw in zip(response.output or (), output, strict=True)]
         await self._store.add(tenant, row, rows, self._appending(making) if ready.conversation else None)
@@ -143,12 +146,11 @@ class Responses:
         """Wait for what is still being kept. Called once, when no request is left."""
         await asyncio.gather(*self._unfinished, return_exceptions=True)
 
-    async def get(self, tenant: str, id: str, query: RetrieveQuery) -> Json:
-        """Return a stored response."""
+    async def get(self, tenant: str, id: str, query: RetrieveQuery) -> Json | Stream:
+        """Return a stored response, or the rest of the stream that makes it."""
         if query.stream:
-            raise InvalidRequest(
-                "Only a response that was created with 'background: true' and 'stream: true' can be streamed again.",
-                param="stream",
+            return await self._background.resume(
+                tenant, id, -1 if query.starting_after is None else query.starting_after
             )
         found = await self._store.get(tenant, id)
         return Json(spliced(found.body, hidden(found.output, query.include)))
@@ -176,13 +178,14 @@ class Responses:
 
     async def delete(self, tenant: str, id: str) -> ResponseDeleted:
         """Delete a stored response and its items."""
+        await self._background.forget(tenant, id)
         await self._store.delete(tenant, id)
         return ResponseDeleted(id=id)
 
     async def cancel(self, tenant: str, id: str) -> Json:
         """Cancel a response that is being made in the background."""
-        await self._store.check(tenant, id)
-        raise InvalidRequest("Cannot cancel a synchronous response.", param="response_id")
+        found = await self._background.cancel(tenant, id)
+        return Json(spliced(found.body, hidden(found.output, ())))
 
     async def input_tokens(self, tenant: str, request: ResponseRequest, raw: bytes) -> InputTokens:
         """Count a request's tokens."""
@@ -223,7 +226,7 @@ def _framed(made: Sequence[Event]) -> bytes:
     return b"".join([b"event: %b\ndata: %b\n\n" % (_NAMES[type(event)], _encode(event)) for event in made])
 
 
-_NAMES = {kind: str(kind.__struct_config__.tag).encode() for kind in get_args(Event)}
+_NAMES = {kind: name.encode() for kind, name in NAMES.items()}
 
 
 def _padded(made: Sequence[Event]) -> Sequence[Event]:

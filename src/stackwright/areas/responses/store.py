@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from msgspec import Struct
 
 from stackwright.areas.responses.items import ItemRow, ItemRows
+from stackwright.areas.responses.journal import Journal
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Script
@@ -49,13 +50,14 @@ class ResponseStore:
     def __init__(self, queue: WriteQueue, table_name: str) -> None:
         self._queue = queue
         self.items = ItemRows(queue, table_name)
+        self.journal = Journal(queue, table_name)
         self._table: Table[StoredResponse] = Table(
             queue,
             table_name,
             StoredResponse,
             kind="response",
             indexes=[("model",)],
-            later=self.items.migrations(version=2),
+            later=[*self.items.migrations(version=2), *self.journal.migrations(version=3)],
         )
         responses, items = quoted(table_name), quoted(f"{table_name}_items")
         self._read = queue.render(
@@ -105,11 +107,24 @@ class ResponseStore:
 
         def script() -> Script[None]:
             if row is not None:
-                yield self._table.insert_do(tenant, row)
-                yield from self.items.adding(tenant, row.id, items)
+                yield from self.inserting(tenant, row, items)
             if also is not None:
                 yield from also()
 
+        await self._queue.transact(script)
+
+    def inserting(self, tenant: str, row: StoredResponse, items: Sequence[ItemRow]) -> Script[None]:
+        """Write a new response and its items."""
+        yield self._table.insert_do(tenant, row)
+        yield from self.items.adding(tenant, row.id, items)
+
+    def changing(self, tenant: str, id: str, *, status: str, body: bytes) -> Script[None]:
+        """Change a response that goes on in the background. `UnknownResponse` when it was deleted meanwhile."""
+        if not (yield self._table.update_do(tenant, id, status=status, body=body)):
+            raise UnknownResponse(id)
+
+    async def transact(self, script: Callable[[], Script[None]]) -> None:
+        """Run a script that writes here, committed on return."""
         await self._queue.transact(script)
 
     async def get(self, tenant: str, id: str) -> Whole:
@@ -148,5 +163,6 @@ class ResponseStore:
             if not (yield self._table.delete_do(tenant, id)):
                 raise UnknownResponse(id)
             yield from self.items.deleting(tenant, id)
+            yield from self.journal.deleting(tenant, id)
 
         await self._queue.transact(script)

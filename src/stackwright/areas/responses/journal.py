@@ -1,0 +1,95 @@
+"""The events of streams that go on in the background, kept so that anybody can read on from anywhere."""
+# ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
+
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+import msgspec
+
+from stackwright.storage.sql import Do, Migration, Script, SqlBackend, Value
+from stackwright.storage.sql.columns import quoted
+from stackwright.wire.events import Event
+
+_encode = msgspec.json.Encoder().encode
+NAMES = {kind: str(kind.__struct_config__.tag) for kind in get_args(Event)}
+"""The type of each event, as callers know it."""
+_TOGETHER = 50
+_PAGE = 500
+
+
+class Entry(NamedTuple):
+    """One event: its number in the stream, its type, its JSON."""
+
+    number: int
+    kind: str
+    body: bytes
+
+
+def entries(made: Sequence[Event]) -> list[Entry]:
+    """Return events as they are kept."""
+    return [Entry(event.sequence_number, NAMES[type(event)], _encode(event)) for event in made]
+
+
+def framed(entry: Entry) -> bytes:
+    """Return an event as it is sent, named as OpenAI names it."""
+    return b"event: %b\ndata: %b\n\n" % (entry.kind.encode(), entry.body)
+
+
+class Journal:
+    """The events of all background streams of one table of responses, beside it."""
+
+    def __init__(self, backend: SqlBackend, table_name: str) -> None:
+        self._backend = backend
+        self._table = table = quoted(f"{table_name}_events")
+        here = "tenant = $1 AND response_id = $2"
+        self._inserts: dict[int, str] = {}
+        self._delete = backend.render(f"DELETE FROM {table} WHERE {here}")
+        self._after = backend.render(
+            f"SELECT number, kind, body FROM {table} WHERE {here} AND number > $3 ORDER BY number LIMIT {_PAGE}"
+        )
+        self._last = backend.render(f"SELECT MAX(number) FROM {table} WHERE {here}")
+
+    def migrations(self, *, version: int) -> list[Migration]:
+        """Return what makes the table, as that version of the responses' own."""
+        columns = (
+            "tenant TEXT NOT NULL, response_id TEXT NOT NULL, number BIGINT NOT NULL, kind TEXT NOT NULL, "
+            "body {bytes} NOT NULL, PRIMARY KEY (tenant, response_id, number)"
+        )
+        return [Migration(version, [f"CREATE TABLE {self._table} ({columns})"])]
+
+    def adding(self, tenant: str, response_id: str, entries: Sequence[Entry]) -> Script[None]:
+        """Write events."""
+        for start in range(0, len(entries), _TOGETHER):
+            some = entries[start : start + _TOGETHER]
+            args: list[Value] = [tenant, response_id]
+            for entry in some:
+                args += entry
+            yield Do(self._insert(len(some)), tuple(args))
+
+    def ending(self, tenant: str, response_id: str, last: Event) -> Script[None]:
+        """Write the last event of a stream, behind what was written before."""
+        found = yield Do(self._last, (tenant, response_id))
+        last.sequence_number = (-1 if found[0][0] is None else found[0][0]) + 1
+        yield from self.adding(tenant, response_id, entries([last]))
+
+    def deleting(self, tenant: str, response_id: str) -> Script[None]:
+        """Delete the events of a response."""
+        yield Do(self._delete, (tenant, response_id))
+
+    async def after(self, tenant: str, response_id: str, number: int) -> list[Entry]:
+        """Return the next events after that number."""
+        return [Entry(*row) for row in await self._backend.fetch(self._after, tenant, response_id, number)]
+
+    async def begun(self, tenant: str, response_id: str) -> bool:
+        """True when somebody may have read of the response already."""
+        rows = await self._backend.fetch(self._last, tenant, response_id)
+        return rows[0][0] is not None
+
+    def _insert(self, count: int) -> str:
+        if count not in self._inserts:
+            places = range(3, 3 + 3 * count, 3)
+            lines = ", ".join(f"($1, $2, ${n}, ${n + 1}, ${n + 2})" for n in places)
+            self._inserts[count] = self._backend.render(
+                f"INSERT INTO {self._table} (tenant, response_id, number, kind, body) VALUES {lines}"
+            )
+        return self._inserts[count]
