@@ -51,6 +51,16 @@ class NotFound(InvalidRequest):
         super().__init__(f"No {kind} with id {id!r}.", param=param, code=code)
 
 
+class UnknownModel(InvalidRequest):
+    """No provider serves a model of this name. `more` may say which there are."""
+
+    status = 404
+    code = "model_not_found"
+
+    def __init__(self, name: str, more: str = "") -> None:
+        super().__init__(f"The model {name!r} does not exist or you do not have access to it.{more}", param="model")
+
+
 class Conflict(InvalidRequest):
     """The object is not in the state the caller thought: taken, moved on, or changed underneath."""
 

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from stackwright.config.storage import SqliteBackend, Storage
-from stackwright.errors import InvalidRequest, NotFound, Unavailable
+from stackwright.errors import InvalidRequest, Unavailable, UnknownModel
 from stackwright.ports.inference import Chunk, ModelCall, TextPort
 from stackwright.providers.inference.inline_llama_cpp import PROVIDER, Config, LlamaCpp, MissingWeights, connect
 from stackwright.providers.inference.llama_request import request
@@ -347,7 +347,7 @@ async def test_ordinary_schemas_are_taken_and_kept(model: LlamaCpp) -> None:
 
 
 async def test_another_model_is_not_found(model: LlamaCpp) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(UnknownModel):
         await model.chat.complete(call(model="gpt", messages=HELLO))
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from stackwright import providers
 from stackwright.cli import main
 from stackwright.config.load import loads
 from stackwright.config.section import Section
+from stackwright.errors import MissingExtra
 from stackwright.providers import describe
 from stackwright.providers.inference.config import Config
 from stackwright.providers.inference.presets import PRESETS
 from stackwright.providers.provider import Provider
-from stackwright.providers.registry import TYPES, BrokenProvider, MissingExtra, Types, opened, type_of
+from stackwright.providers.registry import TYPES, BrokenProvider, Types, opened, type_of
 
 OURS = {"inline::llama-cpp", "inline::wordllama", "inline::scripted", "remote::chromadb", "inline::sqlite-vec"}
 
@@ -151,3 +153,14 @@ def test_the_command_lists_shows_and_suggests() -> None:
     unknown = CliRunner().invoke(main, ["providers", "show", "remote::opnai"])
     assert unknown.exit_code == 2
     assert "Did you mean 'remote::openai'?" in unknown.output
+
+
+def test_plug_in_authors_find_what_they_need_in_one_place() -> None:
+    from stackwright.config.secret import Secret
+    from stackwright.config.section import Section
+    from stackwright.config.storage import KVReference, SqlReference
+    from stackwright.providers.provider import Backends
+
+    names = {"Backends": Backends, "KVReference": KVReference, "Provider": Provider}
+    names |= {"Secret": Secret, "Section": Section, "SqlReference": SqlReference}
+    assert {name: getattr(providers, name) for name in providers.__all__} == names

@@ -3,12 +3,13 @@
 import base64
 import json
 import struct
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
 import pytest
 
-from stackwright.errors import InvalidRequest, NotFound, RateLimited, UpstreamError
+from stackwright.errors import InvalidRequest, RateLimited, UnknownModel, UpstreamError
 from stackwright.ports.inference import ModelCall, Usage
 from stackwright.providers.inference.inline_scripted import Config, Scripted
 from tests.schemas import needs_schemas, validate
@@ -92,7 +93,7 @@ async def test_it_fails_as_the_script_says(status: int, kind: type[Exception]) -
 
 
 async def test_a_model_nobody_scripted_is_not_found() -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(UnknownModel):
         await chat(provider(), call("other"))
 
 
@@ -120,3 +121,47 @@ async def test_whatever_it_says_is_valid_by_openais_document() -> None:
     flagged = json.loads(await models.moderations.create(call(input="no violence here")))
     validate(flagged, "CreateModerationResponse")
     assert flagged["results"][0]["flagged"]
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "4097", "1" + "0" * 30, '"64"', "1.5"])
+async def test_vectors_have_1_to_4096_dimensions(size: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await provider().embeddings.create(raw("scripted-embedding", input='"a"', dimensions=size))
+    assert refused.value.param == "dimensions"
+
+
+def raw(model: str = "scripted", **params: str) -> ModelCall:
+    return ModelCall(model, {name: msgspec.Raw(value.encode()) for name, value in params.items()})
+
+
+HELLO = '[{"role":"user","content":"hi"}]'
+
+
+@pytest.mark.parametrize("odd", ["1e400", "1" * 5001, "[" * 5000 + "]" * 5000, '"\\ud800"'])
+async def test_what_nobody_looks_at_is_not_read(odd: str) -> None:
+    answer = await chat(provider(), raw(messages=HELLO, zz=odd))
+    assert answer["choices"][0]["message"]["content"] == "hi"
+    text = json.loads(await provider().completions.complete(raw(prompt='"hi"', messages=odd)))
+    assert text["choices"][0]["text"] == "hi"
+    assert await provider().embeddings.create(raw("scripted-embedding", input='"a"', zz=odd))
+    assert await provider().moderations.create(raw("scripted-moderation", input='"a"', zz=odd))
+
+
+@pytest.mark.parametrize("odd", ["1e400", "1" * 5001, "[" * 5000 + "]" * 5000, '"\\ud800"', '{"a":{}}', "[[[5]]]"])
+@pytest.mark.parametrize("name", ["messages", "n", "max_tokens", "stream_options", "prompt", "input"])
+async def test_what_cannot_be_read_is_the_callers_fault(name: str, odd: str) -> None:
+    if (name, odd) == ("stream_options", '{"a":{}}'):
+        return
+    model = provider()
+    asked = raw(**({"messages": HELLO, "prompt": '"hi"'} | {name: odd}))
+    with pytest.raises(InvalidRequest) as refused:
+        await {"input": model.embeddings.create, "prompt": model.completions.complete}.get(name, opened(model))(asked)
+    assert refused.value.param == name
+
+
+def opened(model: Scripted) -> Callable[[ModelCall], Coroutine[Any, Any, bytes]]:
+    async def enter(asked: ModelCall) -> bytes:
+        async with model.chat.stream(asked):
+            return b""
+
+    return enter

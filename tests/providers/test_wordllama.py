@@ -1,11 +1,13 @@
 """`inline::wordllama`: text to vectors in OpenAI's words, from the package alone."""
 
+import asyncio
 import base64
 import math
 import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import msgspec
 import pytest
 
 from stackwright.config.storage import SqliteBackend, Storage
-from stackwright.errors import InvalidRequest, NotFound
+from stackwright.errors import InvalidRequest, Unavailable, UnknownModel
 from stackwright.ports.inference import ModelCall
 from stackwright.providers.inference.inline_wordllama import PROVIDER, Config, WordLlama, connect
 from stackwright.storage.backends import NamedBackends
@@ -104,6 +106,8 @@ async def test_2048_texts_are_embedded_at_once(model: WordLlama) -> None:
         ({"input": {"a": 1}}, "input", "Expected"),
         ({"input": "a", "dimensions": 100}, "dimensions", "64, 128, 256"),
         ({"input": "a", "dimensions": "64"}, "dimensions", "Expected `int"),
+        ({"input": ["a", "a" * 131_073]}, "input", "more than 131072 characters at 1"),
+        ({"input": ["a" * 100_000] * 21}, "input", "more than 2097152 characters in all"),
         ({"input": "a", "encoding_format": "int8"}, "encoding_format", "int8"),
     ],
 )
@@ -116,8 +120,19 @@ async def test_what_cannot_be_embedded_is_refused_by_name(
     assert says in refused.value.message
 
 
+async def test_closing_does_not_wait_for_what_is_long() -> None:
+    async with connect(Config(), NOTHING) as model:
+        await embed(model, input="loaded")
+        asked = [asyncio.create_task(embed(model, input=["a" * 131_072] * 16)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 2
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+
+
 async def test_another_model_is_not_found(model: WordLlama) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(UnknownModel):
         await model.create(call(model="gpt", input="a"))
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from stackwright.areas.models import Catalog, Registration, Registry, Served
 from stackwright.areas.models.index import Index
-from stackwright.areas.models.types import Model, UnknownModel
-from stackwright.errors import InvalidRequest
+from stackwright.areas.models.types import Model
+from stackwright.errors import InvalidRequest, UnknownModel
 from stackwright.ports.inference import BodyPort, Offer, TextPort
 from stackwright.storage.kv.memory import MemoryDatabase
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from stackwright.areas.models.types import Model, UnknownModel
-from stackwright.errors import InvalidRequest
+from stackwright.areas.models.types import Model
+from stackwright.errors import InvalidRequest, UnknownModel
 from stackwright.ports.inference import BodyPort, Inference, TextPort
 
 P = TypeVar("P")
@@ -100,6 +100,4 @@ class Index:
         there_are = f" Available: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}." if ids else ""
         if not self._providers:
             there_are = " No inference provider is configured; `stackwright serve` prints how to add one."
-        return UnknownModel(
-            f"The model {name!r} does not exist or you do not have access to it.{there_are}", param="model"
-        )
+        return UnknownModel(name, there_are)

@@ -4,17 +4,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from stackwright.errors import InvalidRequest
 from stackwright.ports.inference import ModelKind
 
 Scalar = str | int | float | bool
-
-
-class UnknownModel(InvalidRequest):
-    """No provider serves a model of this name."""
-
-    status = 404
-    code = "model_not_found"
 
 
 class Model(Struct, kw_only=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stackwright.config.section import Section
-from stackwright.errors import NotFound, StackwrightError
+from stackwright.errors import StackwrightError, UnknownModel
 from stackwright.ports.inference import Chunk, ModelCall, Offer
 from stackwright.providers.inference.llama_answer import Piece, Telling
 from stackwright.providers.inference.llama_engine import Engine, Settings
@@ -71,7 +71,7 @@ class Text:
 
     def _request(self, call: ModelCall) -> Request:
         if call.model != self._name:
-            raise NotFound("model", call.model, param="model", code="model_not_found")
+            raise UnknownModel(call.model)
         config = self._config
         return request(
             self._kind,

@@ -2,18 +2,19 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from threading import Event
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from pydantic import Field
 
 from stackwright.config.section import Section
-from stackwright.errors import InvalidRequest, NotFound
+from stackwright.errors import InvalidRequest, Unavailable, UnknownModel
 from stackwright.ports.inference import ModelCall, Offer
 from stackwright.providers.provider import Backends, Provider
 
@@ -22,6 +23,12 @@ SIZES = (64, 128, 256)
 """Dimensions the vectors were trained to be cut to (Matryoshka)."""
 _MANY = 4096
 """Tokens above which a text is averaged by counting: its token vectors together would take gigabytes."""
+
+LONGEST = 128 * 1024
+MOST = 2 * 1024 * 1024
+"""Characters of one text, and of all texts in a request."""
+_SLICE = 64 * 1024
+"""Characters after which it is seen whether anybody still waits."""
 
 Encoding = Literal["float", "base64"]
 Embed = Callable[[list[str], int], tuple[Any, int]]
@@ -46,6 +53,11 @@ class WordLlama:
         self._dimensions = dimensions
         self._workers = workers
         self._embed: Future[Embed] = workers.submit(load)
+        self._closing = False
+
+    def close(self) -> None:
+        """End what is under way, at the next slice."""
+        self._closing = True
 
     async def models(self) -> Sequence[Offer]:
         """Return the one model."""
@@ -61,7 +73,7 @@ class WordLlama:
     async def create(self, call: ModelCall) -> bytes:
         """Embed up to 2,048 texts."""
         if call.model != NAME:
-            raise NotFound("model", call.model, param="model", code="model_not_found")
+            raise UnknownModel(call.model)
         texts = _texts(call)
         encoding: Encoding = _param(call, "encoding_format", Encoding) or "float"
         dimensions = _param(call, "dimensions", int) or self._dimensions
@@ -69,28 +81,50 @@ class WordLlama:
             raise InvalidRequest(
                 f"'dimensions' of {NAME} is one of {', '.join(map(str, SIZES))}, not {dimensions}.", param="dimensions"
             )
-        return await asyncio.get_running_loop().run_in_executor(
-            self._workers, self._answer, texts, dimensions, encoding
-        )
+        gone = Event()
+        work = self._workers.submit(self._answer, texts, dimensions, encoding, gone)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            # Closing cancels what still waits; whoever asked for it has not gone.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise _closing() from None
+        finally:
+            gone.set()
 
-    def _answer(self, texts: list[str], dimensions: int, encoding: Encoding) -> bytes:
-        rows, tokens = self._embed.result()(texts, dimensions)
-        told = rows.tolist() if encoding == "float" else [base64.b64encode(row.astype("<f4").tobytes()) for row in rows]
-        return msgspec.json.encode(
-            {
-                "object": "list",
-                "data": [
-                    {
-                        "object": "embedding",
-                        "index": index,
-                        "embedding": row if encoding == "float" else row.decode(),
-                    }
-                    for index, row in enumerate(told)
-                ],
-                "model": NAME,
-                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-            }
-        )
+    def _answer(self, texts: list[str], dimensions: int, encoding: Encoding, gone: Event) -> bytes:
+        vectors: list[Any] = []
+        spent = 0
+        for some in _slices(texts):
+            if self._closing or gone.is_set():
+                raise _closing()
+            rows, tokens = self._embed.result()(some, dimensions)
+            spent += tokens
+            vectors += rows.tolist() if encoding == "float" else map(_packed, rows)
+        data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+        usage = {"prompt_tokens": spent, "total_tokens": spent}
+        return msgspec.json.encode({"object": "list", "data": data, "model": NAME, "usage": usage})
+
+
+def _closing() -> Unavailable:
+    return Unavailable("The embedding model is being shut down.", code="shutting_down")
+
+
+def _packed(row: Any) -> str:
+    return base64.b64encode(row.astype("<f4").tobytes()).decode()
+
+
+def _slices(texts: list[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    size = 0
+    for text in texts:
+        if some and size + len(text) > _SLICE:
+            yield some
+            some, size = [], 0
+        some.append(text)
+        size += len(text)
+    yield some
 
 
 def _param(call: ModelCall, name: str, type: Any) -> Any:
@@ -111,7 +145,15 @@ def _texts(call: ModelCall) -> list[str]:
             raise InvalidRequest(f"{NAME} has tokens of its own: 'input' takes text, not token arrays.", param="input")
         if not text:
             raise InvalidRequest(f"'input' has an empty string at {place}.", param="input")
-    return texts
+        if len(text) > LONGEST:
+            raise _too_long(f"'input' has more than {LONGEST} characters at {place}: cut it into parts.")
+    if sum(map(len, cast(list[str], texts))) > MOST:
+        raise _too_long(f"'input' has more than {MOST} characters in all: make several requests.")
+    return cast(list[str], texts)
+
+
+def _too_long(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="input", code="context_length_exceeded")
 
 
 def load() -> Embed:
@@ -146,9 +188,11 @@ async def connect(config: Config, backends: Backends) -> AsyncIterator[WordLlama
     if find_spec("wordllama") is None:
         raise ModuleNotFoundError("No module named 'wordllama'", name="wordllama")
     workers = ThreadPoolExecutor(2, thread_name_prefix="wordllama")
+    model = WordLlama(config.dimensions, workers)
     try:
-        yield WordLlama(config.dimensions, workers)
+        yield model
     finally:
+        model.close()
         await asyncio.to_thread(workers.shutdown, cancel_futures=True)
 
 
