@@ -1,8 +1,10 @@
 """Finding and loading the run file, the same for every command."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,9 +51,23 @@ def load_or_exit(named: str | None) -> tuple[RunFile, str]:
         return loads(templates.read("starter"), name="starter.yaml", environ=environ(), types=TYPES), STARTER
     except RunFileError as error:
         complain(error)
+        if path is not None and "stackwright migrate" not in str(error):
+            _tell_of_migrate(path)
         sys.exit(2)
 
 
 def complain(error: RunFileError) -> None:
     """Print every complaint on standard error."""
     click.echo(str(error), err=True)
+
+
+def _tell_of_migrate(path: Path) -> None:
+    """Name the command that rewrites a file, when it is one of Llama Stack's later layouts."""
+    from stackwright.config.migrate import migrate
+    from stackwright.providers.registry import TYPES
+
+    # A file that cannot even be read has been complained about.
+    with suppress(RunFileError, OSError, UnicodeDecodeError):
+        if migrate(path.read_text(encoding="utf-8-sig"), types=TYPES).was_old:
+            words = "This file is of an older layout. To rewrite it: stackwright migrate"
+            click.echo(f"{words} {shlex.quote(str(path))}", err=True)

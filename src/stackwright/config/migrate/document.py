@@ -69,10 +69,11 @@ class Document:
         if span is None:
             return list(found)
         found = [*found, *self._above(span), *([span.note] if span.note else [])]
-        if inside:
-            for name in _names(span.value):
-                found.extend(self.comments(span.value, name))
-        return found
+        return [*found, *self.within(span.value)] if inside else found
+
+    def within(self, value: Any) -> list[str]:
+        """Return the comments of all entries of a collection."""
+        return [comment for name in _names(value) for comment in self.comments(value, name)]
 
     def _above(self, span: Span) -> list[str]:
         return [line.strip() for line in self.lines[span.head : span.start] if line.strip()]

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap
 
 from stackwright.config.migrate.document import flow
-from stackwright.config.migrate.names import SECTIONS
+from stackwright.config.migrate.names import SECTIONS, place_of_store
 from stackwright.config.migrate.report import Report
-from stackwright.config.migrate.slots import default_of
+from stackwright.config.migrate.slots import default_of, mappings
 from stackwright.config.runfile import RunFile
 from stackwright.config.section import keys
 from stackwright.config.server import Auth, Server, exposure
@@ -38,7 +38,7 @@ def drop_quota(root: CommentedMap, report: Report) -> None:
 
 def prune_root(root: CommentedMap, report: Report) -> None:
     """Take out what the run file as such does not read."""
-    _storage(root.get("storage"), report)
+    _storage(root, root.get("storage"), report)
     if isinstance(server := root.get("server"), CommentedMap):
         _server(server, report)
     for key in [key for key in root if key not in keys(RunFile)]:
@@ -46,11 +46,13 @@ def prune_root(root: CommentedMap, report: Report) -> None:
         report.add("dropped", key, "There is no section of this name.", old=key in SECTIONS)
 
 
-def _storage(storage: Any, report: Report) -> None:
+def _storage(root: CommentedMap, storage: Any, report: Report) -> None:
     if not isinstance(storage, CommentedMap):
         return
     if isinstance(stores := storage.get("stores"), CommentedMap):
         _stores(stores, storage.get("backends") or {}, report)
+        if report.old:
+            _together(root, stores, storage.get("backends") or {}, report)
     classes = {name: cls for cls in get_args(get_args(Backend)[0]) for name in get_args(keys(cls)["type"].annotation)}
     for name, backend in (storage.get("backends") or {}).items():
         if isinstance(backend, CommentedMap) and (cls := classes.get(str(backend.get("type")))):
@@ -79,6 +81,24 @@ def _stores(stores: CommentedMap, backends: Any, report: Report) -> None:
             del stores[name]
             report.add("dropped", path, "It is empty.", old=False)
     prune(stores, Stores, "storage.stores", "a setting of this store", report)
+
+
+def _together(root: CommentedMap, stores: CommentedMap, backends: Any, report: Report) -> None:
+    """Put responses where conversations are: one transaction writes to both."""
+    default = default_of(backends, "sql")
+    pair = {name: stores.get(name) for name in ("conversations", "responses")}
+    given = {name: str(one.get("backend")) for name, one in pair.items() if isinstance(one, CommentedMap)}
+    if len(given) == 2 and given["conversations"] != given["responses"]:
+        pair["responses"]["backend"] = given["conversations"]
+        words = f"Was in {given['responses']}. Responses and conversations are one transaction now, in one database."
+        report.add("decide", "storage.stores.responses.backend", words, old=False)
+        if all(one.get("backend") != given["responses"] for one in mappings(root)):
+            del backends[given["responses"]]
+    elif len(given) == 1 and default not in given.values():
+        (backend,) = given.values()
+        (other,) = pair.keys() - given.keys()
+        stores[other] = CommentedMap(backend=backend, table_name=place_of_store(other).name)
+        report.add("added", f"storage.stores.{other}", f"in {backend}: one transaction writes to both.", old=False)
 
 
 def _server(server: CommentedMap, report: Report) -> None:

@@ -65,14 +65,15 @@ class Places:
 
     def __init__(self, root: CommentedMap) -> None:
         self._taken: set[tuple[str, str]] = set()
-        for value in _mappings(root):
+        for value in mappings(root):
             for key in ("namespace", "table_name"):
                 if "backend" in value and value.get(key) is not None:
                     self._taken.add((str(value["backend"]), str(value[key])))
 
-    def reference(self, backend: str, family: Family, name: str) -> dict[str, Any]:
+    def reference(self, backend: str, family: Family, name: str, given: str | None = None) -> dict[str, Any]:
         """Return a reference to a place that nobody has; a name that is taken gets a number."""
-        name = free(name, {taken for other, taken in self._taken if other == backend})
+        # Two backends may turn out to be one database, so a name of ours is taken wherever it is used.
+        name = free(given or name, {taken for other, taken in self._taken if given is None or other == backend})
         self._taken.add((backend, name))
         text = DoubleQuotedScalarString(name) if ":" in name else name
         return {"backend": backend, "namespace" if family == "kv" else "table_name": text}
@@ -90,12 +91,13 @@ def default_of(backends: Any, family: Family) -> str:
     return f"{family}_default" if f"{family}_default" in names or not names else str(names[0])
 
 
-def _mappings(value: Any) -> Iterator[CommentedMap]:
+def mappings(value: Any) -> Iterator[CommentedMap]:
+    """Yield every mapping of a tree."""
     if isinstance(value, CommentedMap):
         yield value
     children = value.values() if isinstance(value, CommentedMap) else value if isinstance(value, CommentedSeq) else ()
     for child in children:
-        yield from _mappings(child)
+        yield from mappings(child)
 
 
 def _in_config(
