@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stackwright.areas.prompts.spec import SETTINGS, Declaration, Spec, TemplateMessage, declared, text_of
-from stackwright.areas.prompts.template import Hole, Template, Tree
+from stackwright.areas.prompts.template import Hole, Template, Texts, Tree
 from stackwright.areas.prompts.variables import Values, Variable, Variables, Wrong
 from stackwright.errors import InvalidRequest
 
@@ -47,7 +47,7 @@ class Compiled:
         """The prompt in one text; see `text_of`."""
         return text_of(self.spec)
 
-    def render(self, values: Values, texts: Mapping[Hole, str]) -> Rendered:
+    def render(self, values: Values, texts: Texts) -> Rendered:
         """Fill in checked values; `texts` are `values.texts`, or `values.shown` for what is kept or echoed."""
         settings = self._plain.copy()
         for name, tree in self._trees.items():
@@ -92,7 +92,7 @@ class _Message:
         self._parts = [_part(part) for part in content if isinstance(part, dict)]
         self.holes = [hole for _, template in self._parts if template for hole in template.holes]
 
-    def render(self, texts: Mapping[Hole, str], parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    def render(self, texts: Texts, parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         if self._alone and (not parts or not any(hole.name in parts for hole in self.holes)):
             template = self._parts[0][1]
             assert template is not None
@@ -111,7 +111,7 @@ def _part(part: dict[str, Any]) -> tuple[dict[str, Any], Template | None]:
 
 
 def _content(
-    part: dict[str, Any], template: Template | None, texts: Mapping[Hole, str], parts: Mapping[str, dict[str, Any]]
+    part: dict[str, Any], template: Template | None, texts: Texts, parts: Mapping[str, dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """Return a part as parts: a text is cut where an image or a file stands in it."""
     if template is None:
@@ -122,7 +122,7 @@ def _content(
         if isinstance(piece, str):
             text.append(piece)
         elif piece.name not in parts:
-            text.append(texts[piece])
+            text.append(texts[piece.key])
         else:
             if text:
                 yield {**part, "text": "".join(text)}

@@ -13,28 +13,32 @@ _HOLE = re.compile(
 class Hole(NamedTuple):
     """A place for a variable, or for something inside a JSON value."""
 
+    key: str
+    """What is between the braces. A string keeps its hash, which is what finding its text costs."""
     name: str
-    path: tuple[str, ...] = ()
+    path: tuple[str, ...]
 
 
-Filling = Callable[[Mapping[Hole, str]], Any]
+Texts = Mapping[str, str]
+"""What stands in the holes, by their keys."""
+Filling = Callable[[Texts], Any]
 
 
 class Template:
     """A text taken apart: literal pieces, and holes between them."""
 
-    __slots__ = ("_holes", "_pieces", "holes")
+    __slots__ = ("_pieces", "_places", "holes")
 
     def __init__(self, text: str) -> None:
         self._pieces = list(_pieces(text))
-        self._holes = [(place, piece) for place, piece in enumerate(self._pieces) if isinstance(piece, Hole)]
-        self.holes = [hole for _, hole in self._holes]
+        self._places = [(place, piece.key) for place, piece in enumerate(self._pieces) if isinstance(piece, Hole)]
+        self.holes = [piece for piece in self._pieces if isinstance(piece, Hole)]
 
-    def render(self, texts: Mapping[Hole, str]) -> str:
+    def render(self, texts: Texts) -> str:
         """Return the text with each hole filled."""
         pieces: list[Any] = self._pieces.copy()
-        for place, hole in self._holes:
-            pieces[place] = texts[hole]
+        for place, key in self._places:
+            pieces[place] = texts[key]
         return "".join(pieces)
 
     def parts(self) -> list[str | Hole]:
@@ -50,7 +54,8 @@ def _pieces(text: str) -> Iterator[str | Hole]:
         else:
             if found.start() > at:
                 yield text[at : found.start()]
-            yield Hole(found.group(1), tuple(found.group(2).split(".")[1:]))
+            name, rest = found.groups()
+            yield Hole(name + rest, name, tuple(rest.split(".")[1:]))
         at = found.end()
     if at < len(text):
         yield text[at:]
@@ -71,7 +76,7 @@ class Tree:
         self.holes: list[Hole] = []
         self._fill = self._compiled(value, only)
 
-    def render(self, texts: Mapping[Hole, str]) -> Any:
+    def render(self, texts: Texts) -> Any:
         """Return the value with each hole filled."""
         return self._fill(texts)
 

@@ -8,7 +8,7 @@ import msgspec
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from stackwright.areas.prompts.spec import Declaration
-from stackwright.areas.prompts.template import Hole
+from stackwright.areas.prompts.template import Hole, Texts
 from stackwright.errors import InvalidRequest
 
 MASK = "[sensitive]"
@@ -23,9 +23,7 @@ class Values:
 
     __slots__ = ("parts", "shown", "texts")
 
-    def __init__(
-        self, texts: Mapping[Hole, str], shown: Mapping[Hole, str], parts: Mapping[str, dict[str, Any]]
-    ) -> None:
+    def __init__(self, texts: Texts, shown: Texts, parts: Mapping[str, dict[str, Any]]) -> None:
         self.texts = texts
         self.shown = shown
         """The same with `MASK` for sensitive values; the very same mapping when there are none."""
@@ -53,6 +51,12 @@ class Variable:
     def required(self) -> bool:
         """True when a caller must give it."""
         return self.declaration.required and self.declaration.default is msgspec.UNSET
+
+    @property
+    def plain(self) -> bool:
+        """True when it takes every text as it is."""
+        rules = self.declaration
+        return rules.type == "string" and rules.enum is None and rules.max_length is None and rules.pattern is None
 
     def default(self, given_as_null: bool) -> Any:
         """Return what stands for a value that was not given; UNSET for nothing. In JSON, null is a value."""
@@ -191,7 +195,7 @@ def compiled_pattern(name: str, pattern: str) -> SchemaValidator:
 class Variables:
     """All variables of one version, and the holes they fill."""
 
-    __slots__ = ("_by_name", "_holes", "_required", "_sensitive", "_text_only")
+    __slots__ = ("_by_name", "_holes", "_plan", "_sensitive", "_text_only")
 
     def __init__(self, variables: Iterable[Variable], holes: Iterable[Hole], text_only: Collection[str]) -> None:
         """`text_only` are the variables that stand where no image or file can."""
@@ -200,7 +204,9 @@ class Variables:
         self._holes: dict[str, list[Hole]] = {name: [] for name in self._by_name}
         for hole in dict.fromkeys(holes):
             self._holes[hole.name].append(hole)
-        self._required = [one.name for one in self._by_name.values() if one.required]
+        self._plan = [
+            (name, one, one.plain, [hole.key for hole in self._holes[name]]) for name, one in self._by_name.items()
+        ]
         self._sensitive = any(one.declaration.sensitive for one in self._by_name.values())
 
     @property
@@ -223,42 +229,54 @@ class Variables:
 
     def check(self, given: Mapping[str, Any]) -> Values:
         """Check what a caller gave. `InvalidRequest` with everything that is wrong, at once."""
-        texts: dict[Hole, str] = {}
+        texts: dict[str, str] = {}
         parts: dict[str, dict[str, Any]] = {}
+        missing: list[str] = []
         problems: list[str] = []
         known = 0
-        for name, variable in self._by_name.items():
-            known += name in given
+        for name, variable, plain, keys in self._plan:
             value = given.get(name)
+            if value is not None and type(value) is str and plain:
+                known += 1
+                for key in keys:
+                    texts[key] = value
+                continue
+            known += name in given
             if value is None:
                 value = variable.default(name in given)
-            if value is msgspec.UNSET:
-                texts.update(dict.fromkeys(self._holes[name], ""))
-                continue
-            try:
-                self._fill(variable, value, texts, parts)
-            except Wrong as wrong:
-                problems.append(f"Invalid value for prompt variable '{name}': {wrong}.")
-        missing = [name for name in self._required if given.get(name) is None and not self._is_null(name, given)]
+            if value is not msgspec.UNSET:
+                problems += self._fill(variable, value, texts, parts)
+            elif variable.required:
+                missing.append(name)
+            else:
+                texts.update(dict.fromkeys(keys, ""))
         if missing or problems or known < len(given):
             raise self._refusal(missing, problems, given)
         return Values(texts, self._masked(texts) if self._sensitive else texts, parts)
 
-    def _is_null(self, name: str, given: Mapping[str, Any]) -> bool:
-        return name in given and self._by_name[name].declaration.type == "json"
+    def _fill(
+        self, variable: Variable, value: Any, texts: dict[str, str], parts: dict[str, dict[str, Any]]
+    ) -> Sequence[str]:
+        """Take one value, and return what is wrong with it."""
+        try:
+            taken = variable.taken(value)
+            if type(taken) is dict and variable.declaration.type != "json":
+                if variable.name in self._text_only:
+                    raise Wrong(f"{taken['type']} can stand in user messages only")
+                parts[variable.name] = taken
+                return ()
+            for hole in self._holes[variable.name]:
+                texts[hole.key] = variable.text(taken, hole.path)
+        except Wrong as wrong:
+            return (f"Invalid value for prompt variable '{variable.name}': {wrong}.",)
+        return ()
 
-    def _fill(self, variable: Variable, value: Any, texts: dict[Hole, str], parts: dict[str, dict[str, Any]]) -> None:
-        taken = variable.taken(value)
-        if type(taken) is dict and variable.declaration.type != "json":
-            if variable.name in self._text_only:
-                raise Wrong(f"{taken['type']} can stand in user messages only")
-            parts[variable.name] = taken
-            return
-        for hole in self._holes[variable.name]:
-            texts[hole] = taken if type(taken) is str and not hole.path else variable.text(taken, hole.path)
-
-    def _masked(self, texts: Mapping[Hole, str]) -> dict[Hole, str]:
-        return {hole: MASK if self._by_name[hole.name].declaration.sensitive else text for hole, text in texts.items()}
+    def _masked(self, texts: Texts) -> dict[str, str]:
+        masked = dict(texts)
+        for _, variable, _, keys in self._plan:
+            if variable.declaration.sensitive:
+                masked.update(dict.fromkeys(keys, MASK))
+        return masked
 
     def _refusal(self, missing: Sequence[str], problems: Sequence[str], given: Mapping[str, Any]) -> InvalidRequest:
         complaints = list(problems)
