@@ -47,7 +47,8 @@ async def test_a_vendor_that_hangs_does_not_keep_the_server(
         started = monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(server.process.wait, 10) == 0
-        assert 1 <= monotonic() - started < 3
+        # A second of grace, a second for connections to close, and a busy machine.
+        assert 1 <= monotonic() - started < 5
         with pytest.raises(openai.APIError) as cut:
             await asking
     assert isinstance(cut.value, openai.APIConnectionError) or cut.value.code == "stopping"

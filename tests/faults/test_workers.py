@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,16 @@ COUNT = re.compile(
 def server(tmp_path: Path) -> Iterator[RunningServer]:
     with RunningServer(tmp_path, RUN_FILE, "--workers", "2", "--log-requests") as running:
         running.wait_for("/ready")
+        _table(running)
         yield running
+
+
+def _table(server: RunningServer) -> None:
+    """Wait for the start table: whoever answered first need not be who prints it."""
+    deadline = time.monotonic() + 15
+    while "Try: " not in server.log.read_text():
+        assert time.monotonic() < deadline
+        signal.sigtimedwait([], 0.02)
 
 
 def _workers(server: RunningServer) -> list[psutil.Process]:
