@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stackwright.jobs import JobQueue
-from tests.areas.conversations.appending import database_at
+from tests.databases import database_at
 from tests.jobs.working import TICKS
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ class WorkingProcess:
         await self.process.communicate()
 
 
-Start = Callable[[], Awaitable[WorkingProcess]]
+Start = Callable[..., Awaitable[WorkingProcess]]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -72,11 +72,11 @@ async def queue(database: Any) -> JobQueue:
 
 @pytest.fixture
 async def start(where: str) -> AsyncIterator[Start]:
-    """Start a process that works with a lease of `LEASE` seconds."""
+    """Start a process that works, with a lease of `LEASE` seconds unless told otherwise."""
     started: list[WorkingProcess] = []
 
-    async def one() -> WorkingProcess:
-        command = [sys.executable, "-m", "tests.jobs.working", where, str(LEASE)]
+    async def one(*, lease: float = LEASE) -> WorkingProcess:
+        command = [sys.executable, "-m", "tests.jobs.working", where, str(lease)]
         process = WorkingProcess(await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE))
         started.append(process)
         await process.says("ready")

@@ -4,8 +4,12 @@ import asyncio
 import signal
 from typing import Any
 
+import pytest
+
 from stackwright.jobs import JobQueue, State
-from tests.jobs.conftest import LEASE, Start
+from stackwright.storage.sql.postgres_connect import SILENCE
+from tests.jobs.conftest import LEASE, Start, WorkingProcess
+from tests.jobs.working import FREEZE
 from tests.storage.sql.databases import eventually
 
 LONG = b"10000"
@@ -16,6 +20,19 @@ async def ends(queue: JobQueue, id: str, state: State, within: float) -> None:
         return await queue.state("ada", id) == state
 
     await eventually(ended, seconds=within)
+
+
+async def pause(process: WorkingProcess, queue: JobQueue) -> None:
+    """Pause a process between two of its transactions: in one, it would hold the lock of the SQLite file."""
+    while True:
+        process.send(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(0.5):
+                await queue.cancel("ada", "nothing")
+        except TimeoutError:
+            process.send(signal.SIGCONT)
+        else:
+            return
 
 
 async def ticks(database: Any) -> list[tuple[str, int]]:
@@ -40,7 +57,7 @@ async def test_an_owner_that_was_paused_for_longer_than_its_lease_writes_nothing
     await queue.add("ada", "a", "tick", LONG)
     first = await start()
     await first.says("begun a 1")
-    first.send(signal.SIGSTOP)
+    await pause(first, queue)
     second = await start()
     await ends(queue, "a", "done", within=LEASE + 5)
     before = await ticks(database)
@@ -51,6 +68,20 @@ async def test_an_owner_that_was_paused_for_longer_than_its_lease_writes_nothing
 
     await queue.add("ada", "b", "tick", b"1")
     await ends(queue, "b", "done", within=5)
+
+
+@pytest.mark.parametrize("where", ["postgres"], indirect=True)
+async def test_an_owner_that_was_paused_within_a_transaction_does_not_keep_its_job_for_ever(
+    queue: JobQueue, start: Start
+) -> None:
+    await queue.add("ada", "a", "tick", FREEZE)
+    first = await start()
+    await first.says("begun a 1")
+    second = await start()
+    await second.says("begun a 2", within=SILENCE + LEASE + 5)
+    await ends(queue, "a", "done", within=5)
+    first.send(signal.SIGCONT)
+    await first.says("lost a")
 
 
 async def test_a_job_is_cancelled_from_any_process(queue: JobQueue, database: Any, start: Start) -> None:
@@ -70,12 +101,12 @@ async def test_a_job_is_cancelled_from_any_process(queue: JobQueue, database: An
 
 async def test_a_process_that_stops_hands_its_jobs_over_at_once(queue: JobQueue, start: Start) -> None:
     await queue.add("ada", "a", "tick", LONG)
-    first = await start()
+    first = await start(lease=60)
     await first.says("begun a 1")
-    second = await start()
+    second = await start(lease=60)
     first.send(signal.SIGTERM)
-    await first.says("stopped stopping a")
-    await second.says("begun a 2", within=1.2)
+    await first.says("stopping a")
+    await second.says("begun a 2", within=10)
     assert await first.process.wait() == 0
 
 

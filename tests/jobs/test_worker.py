@@ -9,7 +9,7 @@ import pytest
 from stackwright.errors import Conflict, RateLimited
 from stackwright.jobs import Fence, Job, JobQueue, LeaseLost, Worker
 from stackwright.storage.sql import Do, Script
-from tests.areas.conversations.appending import database_at
+from tests.databases import database_at
 from tests.jobs.test_processes import ends
 
 
@@ -119,7 +119,7 @@ async def test_a_job_that_takes_too_long_may_still_say_so(queue: JobQueue, datab
     assert handler.stopped == ["timeout"]
 
 
-async def test_a_cancelled_job_stops_within_a_second_or_never_begins(queue: JobQueue) -> None:
+async def test_a_cancelled_job_stops_within_two_seconds_or_never_begins(queue: JobQueue) -> None:
     handler = Recorder()
     await queue.add("ada", "running", "response", b"")
     await queue.add("ada", "waiting", "response", b"")
@@ -128,7 +128,7 @@ async def test_a_cancelled_job_stops_within_a_second_or_never_begins(queue: JobQ
         assert await queue.cancel("ada", "waiting")
         assert await queue.cancel("ada", "running")
         assert not await queue.cancel("eve", "running")
-        await asyncio.wait_for(handler.idle.wait(), 1)
+        await asyncio.wait_for(handler.idle.wait(), 2)
     assert handler.stopped == ["lost"]
     assert [job.id for job in handler.seen] == ["running"]
     assert {await queue.state("ada", name) for name in ("running", "waiting")} == {"cancelled"}

@@ -12,7 +12,10 @@ from typing import Any
 
 from stackwright.jobs import Fence, Job, JobQueue, LeaseLost, Worker
 from stackwright.storage.sql import Do, Migration, Script
-from tests.areas.conversations.appending import database_at
+from tests.databases import database_at
+
+FREEZE = b"1000000"
+"""So many ticks that the process pauses itself within the first, where it holds the job's row."""
 
 TICKS = [Migration(1, ["CREATE TABLE ticks (seq {serial}, job TEXT NOT NULL, pid BIGINT NOT NULL)"])]
 
@@ -41,11 +44,13 @@ class Ticking:
             say("lost", job.id)
             raise
         except asyncio.CancelledError:
-            say("stopped", fence.stopped, job.id)
+            say(fence.stopped, job.id)
             raise
 
     def _tick(self, job: Job, fence: Fence) -> Script[None]:
         yield from fence.holding()
+        if job.payload == FREEZE and job.attempts == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
         yield Do(self._insert, (job.id, os.getpid()))
 
     def _last(self, job: Job, fence: Fence) -> Script[None]:

@@ -13,7 +13,7 @@ from stackwright.areas.conversations.types import ItemsQuery, NewConversation, N
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.storage.sql import Do, Migration, Script
 from stackwright.wire.items import InputText, Message, OutputText, encode
-from tests.areas.conversations.appending import database_at
+from tests.databases import database_at
 
 ROOT = Path(__file__).parents[3]
 

@@ -19,6 +19,10 @@ from stackwright.storage.sql.postgres_pool import PooledConnection
 _STATEMENTS_CACHED = 256
 _PORT = 5432
 
+SILENCE = 10
+"""Seconds that one of our transactions may be silent before the server ends it. They are never silent on purpose; a
+process that was paused in one would keep the locks on its rows, and nobody could take over its jobs."""
+
 
 class Connector:
     """Opens connections as one `sql_postgres` or `kv_postgres` backend says."""
@@ -60,6 +64,8 @@ class Connector:
     async def _attempt(self) -> PooledConnection:
         try:
             connection: PooledConnection = await asyncpg.connect(**self._arguments())
+            # Not among the startup parameters: PgBouncer refuses those that it does not know.
+            await connection.execute(f"SET idle_in_transaction_session_timeout = '{SILENCE}s'")
         except asyncpg.InvalidAuthorizationSpecificationError:
             raise
         except ValueError:
