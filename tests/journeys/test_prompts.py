@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai import APIStatusError, BadRequestError, ConflictError, NotFoundError, OpenAI
@@ -120,6 +121,55 @@ def test_prompts_move_between_servers_with_their_ids(prompts_client: Stackwright
     assert prompts_client.prompts.import_(export.data).data[0].status == "unchanged"
     rendered = prompts_client.prompts.render(copied, version="2", variables={"city": "San Francisco", "age": 30})
     assert rendered.request["instructions"] == "Hi from San Francisco, 30"
+
+
+def test_a_response_needs_nothing_but_a_prompt(prompts_client: Stackwright) -> None:
+    made = prompts_client.prompts.create(
+        model="demo/echo",
+        instructions="People of {{ age }} in {{ city }}.",
+        messages=[{"role": "user", "content": "{{ city }}?"}],
+        temperature=0.5,
+        metadata={"of": "the prompt"},
+    )
+    prompts_client.prompts.publish(made.id, instructions="Other.", model="demo/poet")
+    variables: dict[str, Any] = {"city": "San Francisco", "age": 30}
+    response = prompts_client.responses.create(prompt={"id": made.id, "version": "1", "variables": variables})
+    assert response.status == "completed"
+    assert response.instructions == "People of 30 in San Francisco."
+    assert "San Francisco?" in response.output_text
+    assert response.prompt is not None
+    assert (response.prompt.id, response.prompt.version) == (made.id, "1")
+    assert response.temperature == 0.5
+    newest = prompts_client.responses.create(prompt={"id": made.id}, input="Hi", temperature=0.25)
+    assert newest.output_text == "Roses are red, violets are blue."
+    assert newest.prompt is not None
+    assert (newest.prompt.version, newest.temperature) == ("2", 0.25)
+
+
+def test_a_response_is_refused_in_openais_words(prompts_client: Stackwright) -> None:
+    made = prompts_client.prompts.create(instructions="{{ city }}")
+    with pytest.raises(NotFoundError) as unknown:
+        prompts_client.responses.create(prompt={"id": "pmpt_none"}, previous_response_id="resp_none")
+    assert unknown.value.body == {
+        "message": "Prompt with id 'pmpt_none' not found.",
+        "type": "invalid_request_error",
+        "param": "prompt.id",
+        "code": "prompt_not_found",
+    }
+    with pytest.raises(BadRequestError) as no_model:
+        prompts_client.responses.create(prompt={"id": made.id, "variables": {"city": "Oslo"}})
+    assert (no_model.value.code, no_model.value.param) == ("missing_required_parameter", "model")
+    with pytest.raises(BadRequestError) as wrong_type:
+        prompts_client.responses.create(extra_body={"prompt": "pmpt_none"})
+    assert wrong_type.value.body == {
+        "message": "Invalid type for 'prompt': expected an object, but got a string instead.",
+        "type": "invalid_request_error",
+        "param": "prompt",
+        "code": "invalid_type",
+    }
+    with pytest.raises(BadRequestError) as missing:
+        prompts_client.responses.create(prompt={"id": made.id}, model="demo/echo")
+    assert (missing.value.code, missing.value.param) == ("missing_prompt_variables", "prompt.variables")
 
 
 def test_llama_stacks_client_works_unchanged(server: RunningServer) -> None:

@@ -62,7 +62,9 @@ def _wrong_type(text: str, param: str) -> InvalidRequest | None:
     found = _EXPECTED.match(text)
     if not found:
         return None
-    want = " or ".join(_noun(part.strip()) for part in found["want"].split("|"))
+    kinds = [part.strip() for part in found["want"].split("|")]
+    # OpenAI does not say that a field may be null too.
+    want = " or ".join(_noun(kind) for kind in kinds if kind != "null" or len(kinds) == 1)
     got = f", but got {_noun(found['got'])} instead" if found["got"] else ""
     return InvalidRequest(
         f"Invalid type for {_quoted(param)}: expected {want}{got}.", param=param or None, code="invalid_type"
