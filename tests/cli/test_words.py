@@ -25,11 +25,11 @@ SECRETS = {
 def test_help_lists_every_command_and_each_has_its_own(tmp_path: Path) -> None:
     text = run(tmp_path, "--help").stdout
     commands = {line.split()[0] for line in text.split("Commands:\n")[1].splitlines()}
-    assert commands == {"serve", "init", "check", "show", "config", "db", "providers"}
+    assert {"serve", "init", "check", "show", "config", "db", "providers"} <= commands
     for command in commands:
-        shown = run(tmp_path, command, "--help")
-        assert (shown.returncode, shown.stderr) == (0, "")
-        assert command in shown.stdout
+        shown = CliRunner().invoke(main, [command, "--help"])
+        assert shown.exit_code == 0, shown.output
+        assert f"Usage: main {command}" in shown.stdout
 
 
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:

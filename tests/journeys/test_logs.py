@@ -128,9 +128,19 @@ def test_a_bug_is_told_once_with_its_traceback_and_without_the_secret_in_it(serv
 def test_requests_are_logged_when_asked_for(tmp_path: Path, environ: dict[str, str]) -> None:
     with RunningServer(tmp_path, RUN_FILE, "--log-requests", environ=environ) as server:
         _, request_id, _ = _ask(server, "demo/echo")
-        [line] = [line for line in _lines(server) if line.get("request_id") == request_id]
+        line = _line_of(server, request_id)
     assert (line["level"], line["message"], line["status"]) == ("info", "POST /v1/chat/completions", 200)
     assert 0 < line["ms"] < 60_000
+
+
+def _line_of(server: RunningServer, request_id: str) -> dict[str, Any]:
+    """Wait for the line of a request: it is written when the answer is away."""
+    deadline = time.monotonic() + 10
+    while not (found := [line for line in _lines(server) if line.get("request_id") == request_id]):
+        assert time.monotonic() < deadline
+        signal.sigtimedwait([], 0.02)
+    [line] = found
+    return line
 
 
 def test_people_at_a_terminal_get_short_lines_and_every_request(tmp_path: Path, environ: dict[str, str]) -> None:
