@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stackwright.errors import StackwrightError
 from stackwright.testing.upstream import answer, completion, delta, stream
 from tests.areas.responses.asking import Asking, Body, called, piece, said
 
@@ -262,3 +263,24 @@ async def test_images_and_files_reach_the_model(ask: Asking) -> None:
     ]
     [item] = (await ask.input_items(response["id"], include=["message.input_image.image_url"]))["data"]
     assert item["content"][1]["image_url"] == data
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_talk_that_is_too_long_loses_its_oldest_half_where_that_is_allowed(ask: Asking, streamed: bool) -> None:
+    said_before = [{"role": role, "content": f"{role} {turn}"} for turn in range(4) for role in ("user", "assistant")]
+    refused = answer({"error": {"message": "too long", "code": "context_length_exceeded"}}, status=400)
+    talk = [*said_before, {"role": "user", "content": "last"}]
+    for last in ("last", "user 3"):
+        ask.vendor.scripts = [refused] * (1 if last == "user 3" else 2)
+        ask.vendor.scripts += [stream(said("ok")) if streamed else answer(completion("ok"))]
+        made: dict[str, Any] = {"input": talk, "truncation": "auto", "instructions": "Be brief."}
+        response = (await ask.events(**made))[-1]["response"] if streamed else await ask.whole(**made)
+        assert response["status"] == "completed"
+        assert ask.asked["messages"][0] == {"role": "system", "content": "Be brief."}
+        assert ask.asked["messages"][1]["content"] == last
+        assert ask.asked["messages"][-1]["content"] == "last"
+    ask.vendor.scripts = [refused]
+    with pytest.raises(StackwrightError, match="too long"):
+        await ask.create(input=talk)
+    with pytest.raises(StackwrightError, match="too long"):
+        await ask.create(input="one", truncation="auto")

@@ -120,6 +120,7 @@ class Intake:
             {**_extras(raw), **_params(request, offered)},
             stream=bool(request.stream),
             logprobs=_LOGPROBS in (request.include or ()),
+            truncates=request.truncation == "auto",
         )
         turn = Turn(frame=Frame(response=response), offers=offered.offers)
         return Ready(turn, model, new, response.store, conversation, effective.hash)

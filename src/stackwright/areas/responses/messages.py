@@ -1,6 +1,6 @@
 """Items as chat messages: what a model that speaks chat completions is shown of a conversation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -43,6 +43,20 @@ def messages_of(items: Iterable[Item]) -> list[ChatMessage]:
         said.add(item)
     said.check()
     return said.messages
+
+
+def shortened(messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    """Return messages without the older half of the talk. Systems' words stay, the last question too, and an output
+    never stands without its call. The same messages when nothing can be left out."""
+    talk = [place for place, message in enumerate(messages) if message["role"] != "system"]
+    start = (len(talk) + 1) // 2
+    while start < len(talk) and messages[talk[start]]["role"] != "user":
+        start += 1
+    if start >= len(talk):
+        users = [at for at, place in enumerate(talk) if messages[place]["role"] == "user"]
+        start = users[-1] if users else 0
+    dropped = set(talk[:start])
+    return [message for place, message in enumerate(messages) if place not in dropped]
 
 
 class _Said:

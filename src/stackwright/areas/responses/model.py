@@ -1,14 +1,14 @@
 """The engine's model: a vendor's chat completions, asked and heard."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from stackwright.areas.responses.messages import ChatMessage, messages_of
+from stackwright.areas.responses.messages import ChatMessage, messages_of, shortened
 from stackwright.engine.signals import (
     Called,
     Finished,
@@ -21,9 +21,12 @@ from stackwright.engine.signals import (
     Thought,
 )
 from stackwright.engine.state import AskModel
-from stackwright.errors import UpstreamError
+from stackwright.errors import InvalidRequest, UpstreamError
 from stackwright.ports.inference import ModelCall, TextPort
 
+T = TypeVar("T")
+
+TOO_LONG = "context_length_exceeded"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -96,6 +99,7 @@ class ChatModel:
         *,
         stream: bool,
         logprobs: bool,
+        truncates: bool = False,
     ) -> None:
         """Prepare.
 
@@ -106,6 +110,7 @@ class ChatModel:
             params: The other fields of a chat request, `tools` and `tool_choice` among them; Raw as it came.
             stream: Whether anybody wants to hear the answer word by word; a whole answer costs less.
             logprobs: Whether anybody wants to see log probabilities.
+            truncates: Whether to leave out the oldest messages when the vendor says that they are too many.
         """
         self._port = port
         self._name = name
@@ -113,17 +118,31 @@ class ChatModel:
         self._params = params
         self._stream = stream
         self._logprobs = logprobs
+        self._truncates = truncates
 
     @asynccontextmanager
     async def ask(self, effect: AskModel) -> AsyncIterator[AsyncIterator[Sequence[ModelSignal]]]:
         """Open an answer; see `engine.ports.Model`."""
-        call = self._call(effect)
         hearing = _Hearing(logprobs=self._logprobs)
-        if not self._stream:
-            yield _once(hearing.whole(await self._port.complete(call)))
-            return
-        async with self._port.stream(call) as batches:
-            yield self._heard(batches, hearing)
+        async with AsyncExitStack() as stack:
+            if self._stream:
+                batches = await self._fitting(effect, lambda call: stack.enter_async_context(self._port.stream(call)))
+                yield self._heard(batches, hearing)
+            else:
+                yield _once(hearing.whole(await self._fitting(effect, self._port.complete)))
+
+    async def _fitting(self, effect: AskModel, asking: Callable[[ModelCall], Awaitable[T]]) -> T:
+        """Ask; where the request allows it, again with fewer messages while the vendor says that they are too many."""
+        while True:
+            try:
+                return await asking(self._call(effect))
+            except InvalidRequest as error:
+                if not self._truncates or error.code != TOO_LONG:
+                    raise
+                shorter = shortened(self._messages)
+                if len(shorter) == len(self._messages):
+                    raise
+                self._messages = shorter
 
     async def _heard(self, batches: Any, hearing: "_Hearing") -> AsyncIterator[Sequence[ModelSignal]]:
         async for batch in batches:
