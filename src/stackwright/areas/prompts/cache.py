@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.metrics import LOOKUPS
-from stackwright.areas.prompts.rows import PromptRow
+from stackwright.areas.prompts.rows import PointerRow, PromptRow
 
 CAPACITY = 64 * 1024 * 1024
 """Bytes of compiled versions, about; the least recently used go first."""
@@ -44,7 +44,7 @@ class Pointer:
 
     __slots__ = ("default_version", "id", "label_versions", "latest_version", "name", "revision")
 
-    def __init__(self, row: PromptRow) -> None:
+    def __init__(self, row: PromptRow | PointerRow) -> None:
         self.id = row.id
         self.name = row.name
         self.revision = row.revision
@@ -63,7 +63,7 @@ class Pointers:
     def get(self, tenant: str, reference: str) -> Pointer | None:
         return self._by_reference.get((tenant, reference))
 
-    def put(self, tenant: str, row: PromptRow) -> None:
+    def put(self, tenant: str, row: PromptRow | PointerRow) -> None:
         """Take over a row, unless what is known is newer: changes may arrive out of order."""
         known = self._by_reference.get((tenant, row.id))
         seen = known.revision if known is not None else self._gone.get((tenant, row.id), 0)

@@ -70,12 +70,16 @@ class Drafts:
 
         return shown.draft(await self._tables.backend.transact(script))
 
+    async def published(self, who: Who, draft: DraftRow) -> None:
+        """Delete a draft that is a version now. One that was saved since stays."""
+        await self._tables.backend.commit(self._tables.drop_draft(who.tenant, draft.prompt_id, draft.revision))
+
     async def drop(self, who: Who, reference: str) -> DraftDeleted:
         """Delete the draft."""
 
         def script() -> Script[str]:
             prompt = (yield from self._writes.locked(who, reference)).row
-            if not (yield self._tables.drop_draft(who.tenant, prompt.id)):
+            if not (yield self._tables.drop_draft(who.tenant, prompt.id, None)):
                 raise UnknownDraft(prompt.id)
             return prompt.id
 

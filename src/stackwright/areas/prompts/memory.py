@@ -23,7 +23,7 @@ log = logging.getLogger("stackwright.prompts")
 
 POLL = 0.4
 """Seconds between looks for other replicas' changes; the promise is one second."""
-_BATCH = 2000
+_BATCH = 500
 
 
 class Memory:
@@ -152,7 +152,7 @@ class Memory:
             do = self._tables.everybodys(after, _BATCH)
             rows = await self._tables.backend.fetch(do.sql, *do.args)
             for _, tenant, *row in rows:
-                self._pointers.put(tenant, self._tables.prompts.columns.decode(tuple(row)))
+                self._pointers.put(tenant, self._tables.pointers.decode(tuple(row)))
             if len(rows) < _BATCH:
                 return
             after = rows[-1][0]

@@ -57,6 +57,22 @@ class PromptRow(Struct):
         return f'"{self.revision}"'
 
 
+class PointerRow(Struct):
+    """Of a prompt, what selectors need."""
+
+    id: str
+    name: str | None
+    labels: str
+    default_version: int
+    latest_version: int
+    archived_at: int | None
+    revision: int
+
+    @property
+    def label_versions(self) -> dict[str, int]:
+        return _labels(self.labels)
+
+
 class VersionRow(Struct):
     """A version. Only the two columns about yanking ever change."""
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from stackwright.areas.prompts.rows import DraftRow, EventRow, PromptRow, VersionRow, json_text
+from stackwright.areas.prompts.rows import DraftRow, EventRow, PointerRow, PromptRow, VersionRow, json_text
 from stackwright.areas.prompts.types import ListQuery
 from stackwright.errors import InvalidRequest
 from stackwright.storage.sql import Do, Migration, SqlBackend, Value
@@ -21,6 +21,7 @@ class Tables:
         self.events = Table(backend, f"{name}_events", EventRow, kind="event", indexes=[("prompt_id",)])
         self.versions = Columns(VersionRow)
         self.drafts = Columns(DraftRow)
+        self.pointers = Columns(PointerRow)
         self._prompts, self._events = quoted(name), quoted(f"{name}_events")
         self._versions, self._drafts = quoted(f"{name}_versions"), quoted(f"{name}_drafts")
         self._sequence = quoted(f"{name}_sequence")
@@ -104,11 +105,11 @@ class Tables:
         )
         return Do(self._rendered(sql), (tenant, *self.drafts.encode(row)))
 
-    def drop_draft(self, tenant: str, prompt_id: str) -> Do:
-        """Delete the draft; returns one row if there was one."""
-        return Do(
-            self._rendered(f"DELETE FROM {self._drafts} WHERE {self._one} RETURNING revision"), (tenant, prompt_id)
-        )
+    def drop_draft(self, tenant: str, prompt_id: str, revision: int | None) -> Do:
+        """Delete the draft, or only that revision of it; returns one row if it was there."""
+        sql = f"DELETE FROM {self._drafts} WHERE {self._one}{'' if revision is None else ' AND revision = $3'}"
+        args: tuple[Value, ...] = (tenant, prompt_id)
+        return Do(self._rendered(f"{sql} RETURNING revision"), args if revision is None else (*args, revision))
 
     def next_change(self) -> Do:
         """Take the next number of the order of changes. Whoever has it holds up the others until its commit."""
@@ -127,9 +128,9 @@ class Tables:
         return Do(self._rendered(sql), (change,))
 
     def everybodys(self, after: int, limit: int) -> Do:
-        """Select `seq`, tenant and prompt of all tenants, in order of arrival."""
+        """Select `seq`, tenant and `pointers` of all tenants' prompts, in order of arrival."""
         sql = (
-            f"SELECT seq, tenant, {self.prompts.columns.listed} FROM {self._prompts} "
+            f"SELECT seq, tenant, {self.pointers.listed} FROM {self._prompts} "
             f"WHERE seq > $1 ORDER BY seq LIMIT {int(limit)}"
         )
         return Do(self._rendered(sql), (after,))

@@ -42,9 +42,15 @@ class Versions:
 
     async def publish(self, who: Who, reference: str, body: NewVersion) -> PromptVersion:
         """Publish a version; earlier ones stay readable for ever."""
-        written = await self._publish(who, reference, await self._content(who.tenant, reference, body), body)
-        if body.from_draft and written.new:
-            await self._drafts.drop(who, written.prompt.id)
+        if not body.from_draft:
+            return self._shown(who.tenant, await self._publish(who, reference, content_of(body, body.note), body))
+        if spec_of(body) != Spec():
+            raise InvalidRequest("'from_draft' takes the draft's content, not the request's.", param="from_draft")
+        draft = await self._drafts.row(who.tenant, reference)
+        if body.base_version is None:
+            body.base_version = draft.base_version
+        written = await self._publish(who, reference, content(unpacked(draft.spec), body.note), body)
+        await self._drafts.published(who, draft)
         return self._shown(who.tenant, written)
 
     async def publish_text(self, who: Who, reference: str, body: LlamaUpdate) -> Prompt:
@@ -55,16 +61,6 @@ class Versions:
         version = NewVersion(base_version=body.version, set_default=body.set_as_default)
         written = await self._publish(who, reference, text, version)
         return shown.prompt(written.prompt, self._memory.hold(who.tenant, written.version))
-
-    async def _content(self, tenant: str, reference: str, body: NewVersion) -> Content:
-        if not body.from_draft:
-            return content_of(body, body.note)
-        if spec_of(body) != Spec():
-            raise InvalidRequest("'from_draft' takes the draft's content, not the request's.", param="from_draft")
-        draft = await self._drafts.row(tenant, reference)
-        if body.base_version is None:
-            body.base_version = draft.base_version
-        return content(unpacked(draft.spec), body.note)
 
     async def _publish(self, who: Who, reference: str, new: Content, body: NewVersion) -> Written:
         def script() -> Script[Written]:
