@@ -1,17 +1,21 @@
 """What holds for every old run file: the connections stay, and nothing of the file is lost."""
 
 import re
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from stackwright.config.env import Substitution
 from stackwright.config.runfile import RunFile
 from stackwright.config.secret import Secret
 from stackwright.config.storage import KVReference, SqlReference
-from tests.config.migrate.files import load, migrated
+from tests.config.migrate.files import PAIRS, load, migrated
 
 ENVIRON = {
     "HOST": "zq-host",
@@ -151,3 +155,27 @@ def test_no_comment_is_lost_and_nothing_is_resolved(file: tuple[str, Any], stora
     assert "zq" not in new
     marks = re.findall(r"# (?!about)\w+ (?!type)\w+", text)
     assert [mark for mark in marks if mark not in new] == []
+
+
+@few
+@given(st.sampled_from(PAIRS), st.randoms(use_true_random=False), st.booleans())
+def test_a_damaged_file_is_migrated_once_or_refused(pair: Path, chance: Random, storage_only: bool) -> None:
+    document = YAML(typ="safe").load((pair / "before.yaml").read_text())
+    for _ in range(3):
+        places = list(nodes(document))
+        container, key = chance.choice(places)
+        container[key] = chance.choice(
+            [None, "x", 3, [], {}, [None], {"type": "sqlite"}, {"backend": "b"}, {"type": []}]
+        )
+    stream = StringIO()
+    YAML(typ="safe", pure=True).dump(document, stream)
+    once = migrated(stream.getvalue(), storage_only=storage_only)
+    assert migrated(once.text, storage_only=storage_only).text == once.text
+
+
+def nodes(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place below a value, as what it is in and under which key."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in list(pairs):
+        yield value, key
+        yield from nodes(child)

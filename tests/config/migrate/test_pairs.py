@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from stackwright.config.migrate import Migration
 from stackwright.config.show import show
 from tests.config.migrate.files import AFTER, BEFORE, PAIRS, load, migrated
 
@@ -103,3 +104,17 @@ def test_what_somebody_must_decide_is_said() -> None:
         "storage.backends.sql_default.pool_size",
         "storage.stores.responses.backend",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server: {auth: {i_understand: true}, host: 0.0.0.0}\n",
+        "providers: {inference: [{provider_id: a, provider_type: remote::openai, config: {api_key: '$${env.X:y}'}}]}\n",
+        "storage: {backends: {kv_default: {type: kv_sqlite, db_path: x, typo: 1}}}\n",
+        "version: '2'\n",
+        "unheard_of: 1\n",
+    ],
+)
+def test_a_mistake_in_a_new_file_is_not_for_migrating(text: str) -> None:
+    assert migrated(text) == Migration(text, text)

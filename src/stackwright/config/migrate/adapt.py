@@ -53,7 +53,7 @@ class Adapter:
         if self.report.old:
             for api, entry in entries(root):
                 self._complete(api, entry)
-        prune_root(root, self.report)
+        prune_root(self.document, self.report)
 
     def _syntax(self, value: Any, path: str) -> None:
         for key, child in _items(value):
@@ -75,14 +75,16 @@ class Adapter:
         for api in [api for api in providers if api in APIS]:
             new = APIS[api]
             if isinstance(providers.get(new), CommentedSeq):
-                providers[new].extend(providers.pop(api) or [])
+                more = providers.pop(api)
+                providers[new].extend(more if isinstance(more, CommentedSeq) else ())
             else:
                 rename(providers, api, new)
                 self.document.carry(providers, api, providers, new)
             self.report.add("renamed", f"providers.{api}", f"to providers.{new}")
         for api in [api for api in providers if api not in OUR_APIS]:
-            names = ", ".join(str(entry.get("provider_id")) for entry in providers[api] or ())
-            del providers[api]
+            section = providers.pop(api)
+            section = section if isinstance(section, CommentedSeq) else ()
+            names = ", ".join(str(entry.get("provider_id")) for entry in section if isinstance(entry, CommentedMap))
             self.report.add("dropped", f"providers.{api}", f"There is no API of this name: {names or 'it was empty'}.")
 
     def _type(self, api: str, entry: CommentedMap) -> None:
@@ -117,7 +119,8 @@ class Adapter:
 
     def _built_in(self, entry: CommentedMap, path: str) -> None:
         """Responses are a part of the server: what kept them becomes its store."""
-        root, config = self.document.root, entry.get("config") or CommentedMap()
+        root, config = self.document.root, entry.get("config")
+        config = config if isinstance(config, CommentedMap) else CommentedMap()
         nested = config.get("persistence")
         for holder, key, where in (
             (config, "responses_store", "responses_store"),
@@ -142,12 +145,13 @@ class Adapter:
 
     def _served(self) -> None:
         apis = self.document.root.get("apis")
-        if not isinstance(apis, CommentedSeq) or all(api in OUR_APIS for api in apis):
+        if not isinstance(apis, CommentedSeq) or all(not isinstance(api, str) or api in OUR_APIS for api in apis):
             return
-        wanted = [APIS.get(api, api) for api in apis]
-        for api in [api for api in apis if APIS.get(api, api) not in OUR_APIS]:
+        named = [api for api in apis if isinstance(api, str)]
+        wanted = [APIS.get(api, api) for api in named]
+        for api in [api for api in named if APIS.get(api, api) not in OUR_APIS]:
             self.report.add("dropped", f"apis.{api}", "There is no API of this name.")
-        for api in [api for api in apis if api in APIS]:
+        for api in [api for api in named if api in APIS]:
             self.report.add("renamed", f"apis.{api}", f"to {APIS[api]}")
         kept = dict.fromkeys(api for api in (*wanted, *ALWAYS_SERVED) if api in OUR_APIS)
         added = [api for api in kept if api not in wanted]

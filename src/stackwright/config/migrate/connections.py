@@ -56,7 +56,9 @@ class Folder:
 
 def is_snippet(value: Any) -> bool:
     """True for a connection that is written where it is used."""
-    return isinstance(value, Mapping) and value.get("type") in DRIVERS and "backend" not in value
+    if not isinstance(value, Mapping) or "backend" in value:
+        return False
+    return isinstance(value.get("type"), str) and value["type"] in DRIVERS
 
 
 def identity(connection: Mapping[str, Any], driver: str) -> Identity:

@@ -69,7 +69,10 @@ RESOURCES = frozenset(
 SECTIONS = frozenset({"telemetry", "logging", "safety", "vector_stores", "connectors", "container_image"})
 """Sections of Llama Stack's."""
 
-OLD_SYNTAX = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*):(?![=+])")
+AUTH = frozenset({"provider_config", "provider_type", "access_policy", "route_policy"})
+"""Keys of its `server.auth`."""
+
+OLD_SYNTAX = re.compile(r"(?<!\$)\$\{env\.([A-Za-z_][A-Za-z0-9_]*):(?![=+])")
 """`${env.X:default}`, from before there was `:=`."""
 
 _VECTOR_IO = {"inline::chromadb": "chroma", "remote::chromadb": "chroma_remote", "remote::chroma": "chroma_remote"}

@@ -6,8 +6,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap
 
-from stackwright.config.migrate.document import flow
-from stackwright.config.migrate.names import SECTIONS, place_of_store
+from stackwright.config.migrate.document import Document, flow
+from stackwright.config.migrate.names import AUTH, SECTIONS, place_of_store
 from stackwright.config.migrate.report import Report
 from stackwright.config.migrate.slots import default_of, mappings
 from stackwright.config.runfile import RunFile
@@ -31,14 +31,15 @@ def prune(node: CommentedMap, cls: type[BaseModel], path: str, what: str, report
 
 def drop_quota(root: CommentedMap, report: Report) -> None:
     """Take out a quota, before the place where it counted becomes a backend."""
-    if isinstance(server := root.get("server"), CommentedMap) and "quota" in server:
+    if isinstance(server := root.get("server"), CommentedMap) and "quota" in server.keys() - keys(Server).keys():
         del server["quota"]
         report.add("decide", "server.quota", "There are no quotas; put a limit in front of the server.")
 
 
-def prune_root(root: CommentedMap, report: Report) -> None:
+def prune_root(document: Document, report: Report) -> None:
     """Take out what the run file as such does not read."""
-    _storage(root, root.get("storage"), report)
+    root = document.root
+    _storage(document, root.get("storage"), report)
     if isinstance(server := root.get("server"), CommentedMap):
         _server(server, report)
     for key in [key for key in root if key not in keys(RunFile)]:
@@ -46,13 +47,13 @@ def prune_root(root: CommentedMap, report: Report) -> None:
         report.add("dropped", key, "There is no section of this name.", old=key in SECTIONS)
 
 
-def _storage(root: CommentedMap, storage: Any, report: Report) -> None:
+def _storage(document: Document, storage: Any, report: Report) -> None:
     if not isinstance(storage, CommentedMap):
         return
     if isinstance(stores := storage.get("stores"), CommentedMap):
         _stores(stores, storage.get("backends") or {}, report)
         if report.old:
-            _together(root, stores, storage.get("backends") or {}, report)
+            _together(document, stores, storage.get("backends") or {}, report)
     classes = {name: cls for cls in get_args(get_args(Backend)[0]) for name in get_args(keys(cls)["type"].annotation)}
     for name, backend in (storage.get("backends") or {}).items():
         if isinstance(backend, CommentedMap) and (cls := classes.get(str(backend.get("type")))):
@@ -83,7 +84,7 @@ def _stores(stores: CommentedMap, backends: Any, report: Report) -> None:
     prune(stores, Stores, "storage.stores", "a setting of this store", report)
 
 
-def _together(root: CommentedMap, stores: CommentedMap, backends: Any, report: Report) -> None:
+def _together(document: Document, stores: CommentedMap, backends: Any, report: Report) -> None:
     """Put responses where conversations are: one transaction writes to both."""
     default = default_of(backends, "sql")
     pair = {name: stores.get(name) for name in ("conversations", "responses")}
@@ -92,8 +93,9 @@ def _together(root: CommentedMap, stores: CommentedMap, backends: Any, report: R
         pair["responses"]["backend"] = given["conversations"]
         words = f"Was in {given['responses']}. Responses and conversations are one transaction now, in one database."
         report.add("decide", "storage.stores.responses.backend", words, old=False)
-        if all(one.get("backend") != given["responses"] for one in mappings(root)):
-            del backends[given["responses"]]
+        if all(one.get("backend") != given["responses"] for one in mappings(document.root)):
+            comments = document.within(backends.pop(given["responses"]))
+            document.before.setdefault((id(stores), "responses"), []).extend(comments)
     elif len(given) == 1 and default not in given.values():
         (backend,) = given.values()
         (other,) = pair.keys() - given.keys()
@@ -103,7 +105,7 @@ def _together(root: CommentedMap, stores: CommentedMap, backends: Any, report: R
 
 def _server(server: CommentedMap, report: Report) -> None:
     auth, host = server.get("auth"), server.get("host")
-    if "auth" in server and not (isinstance(auth, CommentedMap) and "mode" in auth):
+    if isinstance(auth, CommentedMap) and AUTH & auth.keys():
         del server["auth"]
         report.add(
             "decide", "server.auth", "Who may come in is said otherwise: auth: {mode: api_keys, api_keys: [...]}."

@@ -60,7 +60,8 @@ class Mover:
             at = list(self._root).index("persistence")
             del self._root["persistence"]
             for name, reference in drafts.items():
-                connection = drafts["backends"].get(reference.get("backend")) if name in STORES else None
+                named = reference.get("backend") if name in STORES and isinstance(reference, CommentedMap) else None
+                connection = drafts["backends"].get(named) if isinstance(named, str) else None
                 if is_snippet(connection) and f"{name}_store" not in self._root:
                     self._root.insert(at, f"{name}_store", connection)
                     self.document.carry(drafts, name, self._root, f"{name}_store")
