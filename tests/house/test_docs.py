@@ -65,7 +65,7 @@ def test_yaml_loads(block: Block, tmp_path: Path) -> None:
         return  # Somebody else's file, such as Prometheus's.
     text = block.text if "storage" in loaded else block.text + STORAGE
     for secret in re.findall(r"\$\{file:/run/secrets/([\w-]+)", text):
-        (tmp_path / secret).write_text("sk-in-a-file")
+        (tmp_path / secret).write_text("redis://cache.internal" if secret == "redis-url" else "sk-in-a-file")
     text = text.replace("/run/secrets/", f"{tmp_path}/")
     loads(text if "version" in loaded else f"version: 2\n{text}", environ=ENVIRON, types=TYPES)
 
