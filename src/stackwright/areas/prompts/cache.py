@@ -7,7 +7,7 @@ from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.metrics import LOOKUPS
 from stackwright.areas.prompts.rows import PointerRow, PromptRow
 
-CAPACITY = 64 * 1024 * 1024
+CAPACITY = 128 * 1024 * 1024
 """Bytes of compiled versions, about; the least recently used go first."""
 
 Key = tuple[str, str, int]

@@ -7,7 +7,8 @@ import msgspec
 
 from stackwright.areas.prompts.spec import SETTINGS, Declaration, Spec, TemplateMessage, declared, text_of
 from stackwright.areas.prompts.template import Hole, Template, Texts, Tree
-from stackwright.areas.prompts.variables import Values, Variable, Variables, Wrong
+from stackwright.areas.prompts.variable import Variable, Wrong
+from stackwright.areas.prompts.variables import Values, Variables
 from stackwright.errors import InvalidRequest
 
 _TEMPLATED = {
