@@ -117,6 +117,8 @@ async def test_a_full_queue_is_told(vendor: Upstream, tmp_path: Path) -> None:
     async with served(vendor, tmp_path, more="responses: {background: {workers: 1, queue: 1}}") as ask:
         running = await _begun(ask, stream=False)
         await _until(ask, running["id"], "in_progress")
+        with pytest.raises(StackwrightError, match="is still being made"):
+            await ask.create(previous_response_id=running["id"])
         await _begun(ask)
         with pytest.raises(StackwrightError) as refused:
             await ask.create(background=True)

@@ -153,6 +153,12 @@ class Intake:
         missing = links[0].previous_id if links else previous
         if missing is not None:
             raise _not_found("Previous response", missing, "previous_response_id", "previous_response_not_found", 400)
+        if links[-1].status in ("queued", "in_progress"):
+            raise InvalidRequest(
+                f"Previous response with id '{previous}' is still being made.",
+                param="previous_response_id",
+                code="previous_response_in_progress",
+            )
         return decode_many([link.body for link in links if link.body is not None])
 
     async def _input(self, tenant: str, given: str | Sequence[dict[str, Any]] | None) -> list[Item]:

@@ -25,6 +25,7 @@ class Link(NamedTuple):
 
     response_id: str
     previous_id: str | None
+    status: str
     body: bytes | None
     """None for a response without items."""
 
@@ -51,11 +52,11 @@ class ItemRows:
             f"SELECT body FROM {table} WHERE tenant = $1 AND item_id = $2 ORDER BY response_id DESC LIMIT 1"
         )
         self._chain = backend.render(
-            "WITH RECURSIVE chain (id, previous_id, depth) AS ("
-            f"SELECT id, previous_id, 0 FROM {responses} WHERE tenant = $1 AND id = $2 UNION ALL "
-            f"SELECT r.id, r.previous_id, c.depth + 1 FROM chain c JOIN {responses} r "
+            "WITH RECURSIVE chain (id, previous_id, status, depth) AS ("
+            f"SELECT id, previous_id, status, 0 FROM {responses} WHERE tenant = $1 AND id = $2 UNION ALL "
+            f"SELECT r.id, r.previous_id, r.status, c.depth + 1 FROM chain c JOIN {responses} r "
             "ON r.tenant = $1 AND r.id = c.previous_id) "
-            f"SELECT c.id, c.previous_id, i.body FROM chain c LEFT JOIN {table} i "
+            f"SELECT c.id, c.previous_id, c.status, i.body FROM chain c LEFT JOIN {table} i "
             "ON i.tenant = $1 AND i.response_id = c.id ORDER BY c.depth DESC, i.place"
         )
 
