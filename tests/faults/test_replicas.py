@@ -81,11 +81,18 @@ def test_workers_share_a_port_and_a_dead_one_is_replaced(tmp_path: Path) -> None
         assert not any(worker.is_running() for worker in left)
 
 
-def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("serving", [True, False], ids=["while they serve", "while they start"])
+def test_workers_do_not_outlive_their_supervisor(tmp_path: Path, serving: bool) -> None:
     with RunningServer(tmp_path, ON_SQLITE, "--workers", "2") as server:
         assert server.process is not None
         workers = _workers(psutil.Process(server.process.pid), 2)
-        server.wait_for("/ready")
+        if serving:
+            server.wait_for("/ready")
+        else:
+            # One of them has just begun.
+            workers[0].kill()
+            workers[0].wait(5)
+            workers = _workers(psutil.Process(server.process.pid), 2)
         server.stop(signal.SIGKILL)
         _, left = psutil.wait_procs(workers, timeout=10)
         assert left == []

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import AbstractAsyncContextManager
 
 import uvloop
 
@@ -24,25 +25,50 @@ _MODELS_WITHIN = 0.2
 """Seconds the start table waits for providers to say what they have. Those in this process answer at once."""
 
 
-def run_worker(run: RunFile, source: str, sock: socket.socket, *, workers: int, log_requests: bool, table: bool) -> int:
-    """Serve until told to stop; returns the exit status. `table` prints the start table."""
+def run_worker(
+    run: RunFile,
+    source: str,
+    sock: socket.socket,
+    *,
+    workers: int,
+    log_requests: bool,
+    table: bool,
+    supervisor: int | None,
+) -> int:
+    """Serve until told to stop; returns the exit status.
+
+    Args:
+        run: What to serve.
+        source: What to call the run file.
+        sock: Where to accept connections; it listens already.
+        workers: How many processes share the socket.
+        log_requests: Whether to log a line for each request.
+        table: Whether to print the start table.
+        supervisor: The process that started this one, without which it ends.
+    """
     configure(known_secrets, human=sys.stderr.isatty())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(run, source, sock, workers, log_requests, table))
+            opened = open_app(run, workers=workers, log_requests=log_requests)
+            return runner.run(_serve(opened, run, source, sock, table, supervisor))
     except StackwrightError as error:
         print(f"Cannot start: {error.message}", file=sys.stderr)  # noqa: T201 - the process has no better place
         return 1
 
 
 async def _serve(
-    run: RunFile, source: str, sock: socket.socket, workers: int, log_requests: bool, show_table: bool
+    opened: AbstractAsyncContextManager[App],
+    run: RunFile,
+    source: str,
+    sock: socket.socket,
+    show_table: bool,
+    supervisor: int | None,
 ) -> int:
-    async with open_app(run, workers=workers, log_requests=log_requests) as app:
+    async with opened as app:
         if show_table:
             await app.catalog.settled(_MODELS_WITHIN)
             table.show(app, run, source, sock)
-        watch = asyncio.create_task(_end_when_it_must(app, supervisor=os.getppid() if workers > 1 else None))
+        watch = asyncio.create_task(_end_when_it_must(app, supervisor))
         await serve(app.asgi, sock, app.lifecycle, grace=run.server.grace_seconds)
         # What is left takes a moment and must not be cut: rows on their way, and closing the databases.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

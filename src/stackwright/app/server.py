@@ -1,6 +1,7 @@
 """The process around the application: one listening socket, a graceful end, and malformed HTTP told in the envelope."""
 
 import asyncio
+import logging
 import os
 import socket
 from types import FrameType
@@ -12,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from stackwright.errors import InvalidRequest
 from stackwright.http.errors import envelope
 from stackwright.http.lifecycle import Lifecycle
+
+log = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 _HEAD_SECONDS = 10.0
@@ -100,6 +103,10 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._start_draining)
 
     def _start_draining(self) -> None:
+        active = self._lifecycle.active
+        if active:
+            what = "1 request" if active == 1 else f"{active} requests"
+            log.info("Stopping. Waiting for %s, at most %g s; a second signal ends it now.", what, self._grace)
         self._drained = self._loop.create_task(self._drain())
 
     async def _drain(self) -> None:

@@ -1,6 +1,7 @@
 """Several worker processes behind one listening socket: start them, replace those that die, stop them together."""
 
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ class Supervisor:
         """`command` follows `python -m stackwright`; each worker gets the socket as `--fd`, the first `--table` too."""
         sock.set_inheritable(True)
         self._command = [sys.executable, "-m", "stackwright", *command, "--fd", str(sock.fileno())]
+        self._command += ["--supervisor", str(os.getpid())]
         self._fd = sock.fileno()
         self._environ = dict(environ)
         self._count = count

@@ -20,6 +20,7 @@ from stackwright.config.server import exposure
 @click.option("--workers", type=click.IntRange(1), help="Server processes, instead of the run file's.")
 @click.option("--log-requests/--no-log-requests", default=None, help="One line a request; on a terminal by default.")
 @click.option("--fd", type=int, hidden=True, help="The listening socket, from the supervisor.")
+@click.option("--supervisor", type=int, hidden=True, help="The process without which a worker must not live.")
 @click.option("--table", is_flag=True, hidden=True, help="Print the start table although the socket is given.")
 def command(
     run_yaml: str | None,
@@ -28,6 +29,7 @@ def command(
     workers: int | None,
     log_requests: bool | None,
     fd: int | None,
+    supervisor: int | None,
     table: bool,
 ) -> None:
     """Serve RUN_YAML; without it $STACKWRIGHT_HOME/run.yaml, else the built-in starter."""
@@ -37,7 +39,8 @@ def command(
     human = sys.stderr.isatty()
     log_requests = human if log_requests is None else log_requests
     if fd is not None:
-        sys.exit(_work(run, source, socket.socket(fileno=fd), workers, log_requests, table=table))
+        sock = socket.socket(fileno=fd)
+        sys.exit(_work(run, source, sock, workers, log_requests, table=table, supervisor=supervisor))
     _refuse_exposure(run, host)
     sock = _listen(host, run.server.port if port is None else port)
     if workers == 1:
@@ -62,10 +65,19 @@ def _listen(host: str, port: int) -> socket.socket:
         sys.exit(1)
 
 
-def _work(run: RunFile, source: str, sock: socket.socket, workers: int, log_requests: bool, *, table: bool) -> int:
+def _work(
+    run: RunFile,
+    source: str,
+    sock: socket.socket,
+    workers: int,
+    log_requests: bool,
+    *,
+    table: bool,
+    supervisor: int | None = None,
+) -> int:
     from stackwright.app.process import run_worker
 
-    return run_worker(run, source, sock, workers=workers, log_requests=log_requests, table=table)
+    return run_worker(run, source, sock, workers=workers, log_requests=log_requests, table=table, supervisor=supervisor)
 
 
 def _supervise(run: RunFile, run_yaml: str | None, sock: socket.socket, workers: int, log_requests: bool) -> int:

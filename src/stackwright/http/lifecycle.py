@@ -12,6 +12,11 @@ class Lifecycle:
         self._requests = requests
         self.draining = False
 
+    @property
+    def active(self) -> int:
+        """Requests being served."""
+        return self._requests.active
+
     def drain(self) -> None:
         """Stop wanting work: not ready from now on. What is in flight goes on."""
         self.draining = True

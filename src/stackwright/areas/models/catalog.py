@@ -153,9 +153,10 @@ class Catalog:
         offered = [_offered(provider_id, offer) for provider_id, offers in self._offers.items() for offer in offers]
         shared = [*self._registered.get(SHARED, ()), *self._declared]
         common = [*offered, *_registered(shared)]
-        self._common = Index(self._providers, common)
+        silent = [provider_id for provider_id in self._providers if provider_id not in self._offers]
+        self._common = Index(self._providers, common, silent)
         self._indexes = {
-            tenant: Index(self._providers, [*common, *_registered(own)])
+            tenant: Index(self._providers, [*common, *_registered(own)], silent)
             for tenant, own in self._registered.items()
             if tenant != SHARED
         }

@@ -1,6 +1,6 @@
 """From a model's name to its target: pure look-ups over what is known."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from stackwright.areas.models.types import Model
@@ -54,9 +54,11 @@ class Target(NamedTuple):
 class Index:
     """Every name a model answers to: its id, and its bare name where only one provider has it."""
 
-    def __init__(self, providers: Mapping[str, Served], models: Iterable[Model]) -> None:
-        """`models` come in rising priority: a later one takes the id of an earlier one."""
+    def __init__(self, providers: Mapping[str, Served], models: Iterable[Model], silent: Collection[str] = ()) -> None:
+        """`models` come in rising priority: a later one takes the id of an earlier one. `silent` providers have
+        not said yet what they offer."""
         self._providers = providers
+        self._silent = silent
         self.models = {model.id: model for model in models}
         self._targets: dict[str, Target] = {}
         self._ambiguous: dict[str, list[str]] = {}
@@ -98,6 +100,10 @@ class Index:
         """Say that there is no such model, and which there are."""
         ids = sorted(self.models)
         there_are = f" Available: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}." if ids else ""
+        if self._silent:
+            there_are += (
+                f" Not yet said which models they have: {', '.join(self._silent)}; name one as 'provider/model'."
+            )
         if not self._providers:
             there_are = " No inference provider is configured; `stackwright serve` prints how to add one."
         return UnknownModel(name, there_are)
