@@ -55,7 +55,7 @@ clean: ## remove what the targets made, the environments too
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo 'Python cannot make environments here; run: sudo apt-get install python3-venv' >&2; exit 1; }
 	@$*/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $*
-	@echo 'Installing $(filter requirements/%,$^) into $* (once)'
+	@echo 'Installing $(filter requirements/%,$^) into $*: once, a few minutes, nothing is printed meanwhile'
 	@$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $(filter requirements/%,$^)
 	@$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
