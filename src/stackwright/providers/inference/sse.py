@@ -31,7 +31,7 @@ class Events:
         if rest:
             self._open.append(rest)
             self._open_size += len(rest)
-            _check("line", self._open_size, LINE_LIMIT)
+            _check("a line", self._open_size, LINE_LIMIT)
         return self._events(whole) if whole else []
 
     def end(self) -> list[bytes]:
@@ -44,11 +44,11 @@ class Events:
         for line in text.splitlines():
             if line.startswith(b"data:"):
                 value = line[6:] if line[5:6] == b" " else line[5:]
-                _check("line", len(value), LINE_LIMIT)
+                _check("a line", len(value), LINE_LIMIT)
                 data.append(value)
                 # A line costs memory also when it is empty.
                 self._data_size += len(value) + LINE_COST
-                _check("event", self._data_size, EVENT_LIMIT)
+                _check("an event", self._data_size, EVENT_LIMIT)
             elif not line and data:
                 done.append(data[0] if len(data) == 1 else b"\n".join(data))
                 data.clear()
@@ -58,4 +58,4 @@ class Events:
 
 def _check(what: str, size: int, limit: int) -> None:
     if size > limit:
-        raise UpstreamError(f"The vendor sent a {what} of more than {limit} bytes in a stream.")
+        raise UpstreamError(f"The vendor sent {what} of more than {limit} bytes in a stream.")
