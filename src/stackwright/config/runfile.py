@@ -60,7 +60,7 @@ class RunFile(Section):
     image_name: str = Field(
         "stackwright",
         validation_alias=AliasChoices("image_name", "distro_name"),
-        description="A name for this server: in its start table, and in Postgres as the application `stackwright/<name>`. "
+        description="A name for this server: in its start table, and in Postgres as application `stackwright/<name>`. "
         "`distro_name` in some files.",
     )
     apis: tuple[Api, ...] | None = Field(None, description="The APIs to serve; all of them when left out.")
