@@ -1,6 +1,7 @@
 """A reader who does what a page says, one block after the other, and compares what comes of it."""
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -76,7 +77,7 @@ class Reader:
 
     def _run_python(self, block: Block) -> str:
         printed = io.StringIO()
-        with redirect_stdout(printed):
+        with redirect_stdout(printed), contextlib.chdir(self._folder):
             exec(compile(self._local(block.text), block.place, "exec"), self._session)
         return printed.getvalue()
 
