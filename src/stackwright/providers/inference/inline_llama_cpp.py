@@ -26,7 +26,7 @@ class Config(Section):
     )
     model: str | None = Field(None, description="The name it is offered under. Absent: the file's.")
     context_length: PositiveInt = Field(4096, description="Most tokens of a prompt and its answer together.")
-    max_tokens: PositiveInt = Field(1024, description="Most tokens of an answer whose request does not say.")
+    max_tokens: PositiveInt = Field(512, description="Most tokens of an answer whose request does not say.")
     parallel: PositiveInt = Field(2, description="Generations at a time; each has a context of its own.")
     queue: NonNegativeInt = Field(32, description="Most requests waiting for their turn; one more is a 503.")
     threads: PositiveInt | None = Field(None, description="CPU threads. Absent: as many as this process may use.")
