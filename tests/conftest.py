@@ -1,6 +1,14 @@
-"""Fixtures every room's tests may use."""
+"""Fixtures every room's tests may use, and how laws are tried."""
+
+from hypothesis import settings
 
 from tests.servers import postgres_db, postgres_server
 from tests.servers_kv import mongo_server, valkey_server
 
 __all__ = ["mongo_server", "postgres_db", "postgres_server", "valkey_server"]
+
+# The same examples each time, so that a run says something about the change and not about its luck. To look for new
+# ones: --hypothesis-profile=exploring.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("exploring", deadline=None)
+settings.load_profile("repeatable")

@@ -179,3 +179,13 @@ def nodes(value: Any) -> Iterator[tuple[Any, Any]]:
     for key, child in list(pairs):
         yield value, key
         yield from nodes(child)
+
+
+def test_stores_without_a_name_find_a_place_where_no_backend_is_the_default(tmp_path: Path) -> None:
+    text = """version: 2
+responses_store: {type: sqlite, db_path: /a/one.db}
+conversations_store: {type: sqlite, db_path: ~/b/one.db}
+prompts_store: {type: sqlite, db_path: /c/one.db}
+"""
+    run = load(migrated(text).text, tmp_path, ENVIRON)
+    assert run.storage.stores.inference.backend in run.storage.backends

@@ -54,6 +54,7 @@ def _storage(document: Document, storage: Any, report: Report) -> None:
         _stores(stores, storage.get("backends") or {}, report)
         if report.old:
             _together(document, stores, storage.get("backends") or {}, report)
+            _placed(stores, storage.get("backends") or {}, report)
     classes = {name: cls for cls in get_args(get_args(Backend)[0]) for name in get_args(keys(cls)["type"].annotation)}
     for name, backend in (storage.get("backends") or {}).items():
         if isinstance(backend, CommentedMap) and (cls := classes.get(str(backend.get("type")))):
@@ -93,7 +94,8 @@ def _together(document: Document, stores: CommentedMap, backends: Any, report: R
         pair["responses"]["backend"] = given["conversations"]
         words = f"Was in {given['responses']}. Responses and conversations are one transaction now, in one database."
         report.add("decide", "storage.stores.responses.backend", words, old=False)
-        if all(one.get("backend") != given["responses"] for one in mappings(document.root)):
+        unused = all(one.get("backend") != given["responses"] for one in mappings(document.root))
+        if unused and given["responses"] in backends:
             comments = document.within(backends.pop(given["responses"]))
             document.before.setdefault((id(stores), "responses"), []).extend(comments)
     elif len(given) == 1 and default not in given.values():
@@ -101,6 +103,17 @@ def _together(document: Document, stores: CommentedMap, backends: Any, report: R
         (other,) = pair.keys() - given.keys()
         stores[other] = CommentedMap(backend=backend, table_name=place_of_store(other).name)
         report.add("added", f"storage.stores.{other}", f"in {backend}: one transaction writes to both.", old=False)
+
+
+def _placed(stores: CommentedMap, backends: Any, report: Report) -> None:
+    """Say where the stores go that the old file did not name, when no backend has the name that takes them."""
+    default = default_of(backends, "sql")
+    if default == "sql_default":
+        return
+    for name in ("inference", "prompts"):
+        if name not in stores:
+            stores[name] = CommentedMap(backend=default, table_name=place_of_store(name).name)
+            report.add("added", f"storage.stores.{name}", f"in {default}: no backend is called sql_default.", old=False)
 
 
 def _server(server: CommentedMap, report: Report) -> None:

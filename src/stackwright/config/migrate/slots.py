@@ -87,8 +87,13 @@ def free(name: str, taken: Collection[str]) -> str:
 
 def default_of(backends: Any, family: Family) -> str:
     """Return the backend of a family that takes what the file places nowhere."""
-    names = [name for name, backend in backends.items() if str(backend.get("type")).startswith(f"{family}_")]
+    names = [name for name, backend in backends.items() if _family_of(backend) == family]
     return f"{family}_default" if f"{family}_default" in names or not names else str(names[0])
+
+
+def _family_of(backend: Any) -> str | None:
+    kind = str(backend.get("type")) if isinstance(backend, CommentedMap) else ""
+    return kind.partition("_")[0]
 
 
 def mappings(value: Any) -> Iterator[CommentedMap]:

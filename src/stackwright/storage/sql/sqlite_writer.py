@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from stackwright.errors import Unavailable
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.storage.sql import Do, Row
 from stackwright.storage.sql.job import Impatience, Job, Work, release
 from stackwright.storage.sql.script import play
@@ -38,7 +38,11 @@ class SqliteWriter:
     async def open(self) -> None:
         """Start the thread and wait until it has opened the file."""
         self._thread.start()
-        await self._opened
+        try:
+            await self._opened
+        except StackwrightError:
+            self._thread.join()
+            raise
 
     async def close(self) -> None:
         """Write what is waiting, then close the file."""
@@ -78,12 +82,12 @@ class SqliteWriter:
             connection = self._connect()
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits for the opening
             self._loop.call_soon_threadsafe(self._opened.set_exception, translate(error, self._name))
-        else:
-            self._loop.call_soon_threadsafe(self._opened.set_result, None)
-            while batch := self._take():
-                self._write(connection, batch)
-                self._loop.call_soon_threadsafe(release, batch)
-            connection.close()
+            return
+        self._loop.call_soon_threadsafe(self._opened.set_result, None)
+        while batch := self._take():
+            self._write(connection, batch)
+            self._loop.call_soon_threadsafe(release, batch)
+        connection.close()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
     def _take(self) -> list[Job]:
