@@ -90,6 +90,20 @@ def test_a_body_over_the_limit_is_413_with_and_without_its_length(server: Runnin
         assert raw.recv(64).startswith(b"HTTP/1.1 413 ")
 
 
+def test_unfinished_bodies_hold_a_bounded_amount_together(server: RunningServer) -> None:
+    """32 bodies of the largest size fit; a 33rd is refused, and taken again once the others have gone."""
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+    whole = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "x" * 900_000}]}).encode()
+    with contextlib.ExitStack() as held:
+        for _ in range(33):
+            unfinished = held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            unfinished.sendall(head + b"x" * 990_000)
+        tries = (server.post(CHAT, whole) for _ in range(100))
+        refused = next(answer for answer in tries if answer.status != 200)
+        assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (503, "overloaded", "1")
+    assert any(server.post(CHAT, whole).status == 200 for _ in range(100))
+
+
 def test_bytes_that_are_not_http_are_told_so_in_the_envelope(server: RunningServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
         raw.sendall(b"EHLO mail\r\n\r\n")

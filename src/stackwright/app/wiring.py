@@ -14,6 +14,7 @@ from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import ProviderEntry, RunFile
 from stackwright.errors import StackwrightError
 from stackwright.http import openapi
+from stackwright.http.body import Bodies
 from stackwright.http.layers import Boundary, Principal
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
@@ -157,9 +158,10 @@ def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: Nam
 
 def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iterator[tuple[str, str, str, ASGIApp]]:
     apis = [api for name, group in _APIS.items() if run.serves(name) for api in group]
+    bodies = Bodies(run.server.max_body_bytes)
     for api in (*apis, probes.api):
         for operation in api.operations:
-            endpoint = Endpoint(operation, services, max_body_bytes=run.server.max_body_bytes)
+            endpoint = Endpoint(operation, services, bodies)
             yield operation.method, operation.path, operation.name, endpoint
     yield "GET", "/metrics", "metrics", probes.metrics(workers=workers)
     yield (

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 from starlette.types import Message, Receive, Scope
 
-from stackwright.errors import InvalidRequest, TooLarge
+from stackwright.errors import InvalidRequest, TooLarge, Unavailable
 from stackwright.http.errors import from_decoding
 
 
@@ -29,6 +29,10 @@ LINGER_PAUSE = 1.0
 instead of the refusal; one who pauses is waiting for it."""
 
 
+UNFINISHED_BODIES = 32
+"""So many bodies of the largest size may be on their way at once, or more smaller ones."""
+
+
 class TooSlow(InvalidRequest):
     """The caller began a request and did not go on with it."""
 
@@ -36,8 +40,57 @@ class TooSlow(InvalidRequest):
     code = "request_timeout"
 
 
-async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the whole body. `TooLarge` when it exceeds `limit` bytes, of which no more are held."""
+class Bodies:
+    """Reads request bodies, each within a limit, and all that are not whole yet within another."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit`: bytes of one body."""
+        self._limit = limit
+        self._room = UNFINISHED_BODIES * limit
+
+    async def read(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the whole body. `TooLarge` when it exceeds the limit, of which no more is held; `Unavailable` while
+        too much is held of others."""
+        await _check_head(scope, receive, self._limit)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS) as deadline:
+                message = await receive()
+                if message["type"] == "http.request" and not message.get("more_body"):
+                    return _within(message.get("body", b""), self._limit)
+                return await self._read_on(message, receive, deadline)
+        except TimeoutError:
+            raise TooSlow(
+                f"The request's body came at less than {BYTES_PER_SECOND} bytes a second for {PATIENCE_SECONDS:g} s."
+            ) from None
+
+    async def _read_on(self, message: Message, receive: Receive, deadline: asyncio.Timeout) -> bytes:
+        started = asyncio.get_running_loop().time()
+        parts = bytearray()
+        try:
+            while message["type"] != "http.disconnect":
+                await self._hold(message.get("body", b""), parts, receive)
+                if not message.get("more_body"):
+                    return bytes(parts)
+                deadline.reschedule(started + PATIENCE_SECONDS + len(parts) / BYTES_PER_SECOND)
+                message = await receive()
+        finally:
+            self._room += len(parts)
+        raise ClientGone
+
+    async def _hold(self, chunk: bytes, parts: bytearray, receive: Receive) -> None:
+        parts += chunk
+        self._room -= len(chunk)
+        if len(parts) > self._limit:
+            await _drop(receive)
+            raise _too_large(self._limit)
+        if self._room < 0:
+            await _drop(receive)
+            raise Unavailable(
+                "The server is receiving too many large requests at once. Try again in a second.", code="overloaded"
+            )
+
+
+async def _check_head(scope: Scope, receive: Receive, limit: int) -> None:
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             # A caller who expects 100 Continue has sent nothing yet, and needs not.
@@ -49,31 +102,6 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
                 f"Content-Encoding {value.decode('latin-1')!r} is not supported; send the body uncompressed.",
                 code="unsupported_content_encoding",
             )
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS) as deadline:
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                return _within(message.get("body", b""), limit)
-            return await _read_on(message, receive, limit, deadline)
-    except TimeoutError:
-        raise TooSlow(
-            f"The request body came at less than {BYTES_PER_SECOND} bytes a second for {PATIENCE_SECONDS:g} seconds."
-        ) from None
-
-
-async def _read_on(message: Message, receive: Receive, limit: int, deadline: asyncio.Timeout) -> bytes:
-    started = asyncio.get_running_loop().time()
-    parts = bytearray()
-    while message["type"] != "http.disconnect":
-        parts += message.get("body", b"")
-        if len(parts) > limit:
-            await _drop(receive)
-            raise _too_large(limit)
-        if not message.get("more_body"):
-            return bytes(parts)
-        deadline.reschedule(started + PATIENCE_SECONDS + len(parts) / BYTES_PER_SECOND)
-        message = await receive()
-    raise ClientGone
 
 
 def _within(body: bytes, limit: int) -> bytes:

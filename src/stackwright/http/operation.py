@@ -13,7 +13,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from stackwright.errors import InvalidRequest
-from stackwright.http import body as reading
+from stackwright.http.body import Bodies, query
 from stackwright.http.call import Call, Json, Stream
 from stackwright.http.errors import from_decoding
 from stackwright.http.sse import send_stream
@@ -82,23 +82,23 @@ class Api:
 class Endpoint:
     """An operation with its services at hand, as an ASGI application."""
 
-    def __init__(self, operation: Operation, services: Mapping[type, object], *, max_body_bytes: int) -> None:
+    def __init__(self, operation: Operation, services: Mapping[type, object], bodies: Bodies) -> None:
         self.operation = operation
         self._handler = operation.handler
         self._services = _services_of(operation.handler, services)
         self._decode = msgspec.json.Decoder(operation.body).decode if operation.body else None
         self._encode = msgspec.json.Encoder().encode
-        self._limit = max_body_bytes
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = b""
         body: Any = None
         if self.operation.method != "GET":
-            raw = await reading.read(scope, receive, self._limit)
+            raw = await self._bodies.read(scope, receive)
         if self._decode:
             body = self._decoded(raw)
         elif self.operation.query:
-            body = reading.query(scope, self.operation.query)
+            body = query(scope, self.operation.query)
         state = scope["state"]
         call = Call(state["tenant"], state["request_id"], scope["path_params"], body, raw, scope["headers"])
         answer = await while_connected(self._handler(call, *self._services), receive)
