@@ -104,6 +104,21 @@ def test_unfinished_bodies_hold_a_bounded_amount_together(server: RunningServer)
     assert any(server.post(CHAT, whole).status == 200 for _ in range(100))
 
 
+def test_an_offer_of_http_2_is_ignored_and_the_body_is_read(server: RunningServer) -> None:
+    """Java's HttpClient makes it with each request to a plain-text address."""
+    body = json.dumps({"model": "echo", "messages": [USER]}).encode()
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        for _ in range(2):
+            raw.sendall(head % len(body) + body)
+            assert raw.recv(64).startswith(b"HTTP/1.1 200 ")
+            while b"finish_reason" not in raw.recv(65536):
+                pass
+
+
 def test_bytes_that_are_not_http_are_told_so_in_the_envelope(server: RunningServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
         raw.sendall(b"EHLO mail\r\n\r\n")

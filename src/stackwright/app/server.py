@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import socket
 from types import FrameType
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 _BACKLOG = 2048
 _HEAD_SECONDS = 10.0
 _HEAD_BYTES = 64 * 1024
+_H2C = re.compile(rb"(?i)(?<=\r\n)upgrade:[ \t]*h2c[ \t]*\r\n")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -37,6 +39,7 @@ class _Protocol(HttpToolsProtocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,6 +50,10 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if not self._in_body and b"h2c" in data:
+            # Java's client offers HTTP/2 with every request. To ignore the offer is to answer in HTTP/1.1, but the
+            # parser takes it for an acceptance and drops the body.
+            data = _H2C.sub(b"", data, count=1)
         super().data_received(data)
         if self._head_timer is not None:
             self._head_bytes += len(data)
@@ -60,7 +67,12 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_done()
+        self._in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(b"400 Bad Request", f"{msg} It could not be parsed as HTTP/1.1.")
