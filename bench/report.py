@@ -13,6 +13,10 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 HEAD = ("row", "bare", "ours", "ratio", "p50 ms", "p99 ms", "req/s", "must", "goal", "")
 
 
+class Times(float):
+    """A target as a multiple of the bare proxy's figure in the same run."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One row of the table. A figure that a row does not have is None."""
@@ -27,23 +31,24 @@ class Line:
     rate: float | None = None
     must: float | None = None
     goal: float | None = None
-    times_bare: bool = False
-    """Whether `must` and `goal` are on the ratio, not on the figure."""
 
     @property
     def verdict(self) -> str:
         """Say how the row stands to its targets."""
-        figure = self.ratio if self.times_bare else self.ours
-        if self.must is None or self.goal is None or figure is None:
+        if self.must is None or self.goal is None:
             return ""
-        if figure <= self.goal:
+        if self._within(self.goal):
             return "goal"
-        return "must" if figure <= self.must else "OVER"
+        return "must" if self._within(self.must) else "OVER"
+
+    def _within(self, target: float) -> bool:
+        if isinstance(target, Times):
+            return self.ratio is not None and self.ratio <= target
+        return self.ours <= target
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text."""
         unit = "" if not self.unit else f" {self.unit}"
-        limit = " × bare" if self.times_bare else unit
         return (
             self.name,
             _figure(self.bare, unit),
@@ -51,8 +56,7 @@ class Line:
             _figure(self.ratio, ""),
             *(_figure(seconds and seconds * 1e3, "") for seconds in (self.p50, self.p99)),
             _figure(self.rate, ""),
-            _figure(self.must, limit),
-            _figure(self.goal, limit),
+            *(_figure(target, " × bare" if isinstance(target, Times) else unit) for target in (self.must, self.goal)),
             self.verdict,
         )
 

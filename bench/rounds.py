@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bench import load
+from bench.report import Line
 from bench.servers import Server
 
 
@@ -34,3 +35,28 @@ def one_round(server: Server, request: bytes, requests: int) -> Round:
     before = server.cpu()
     result = load.run(server.port, request, requests=requests)
     return Round((server.cpu() - before) / requests, result)
+
+
+def repeated(
+    name: str,
+    server: Server,
+    request: bytes,
+    effort: Effort,
+    *,
+    requests: int = 1500,
+    must: float | None = None,
+    goal: float | None = None,
+) -> Line:
+    """Measure what one request costs that the bare proxy knows nothing of, in µs."""
+    rounds = [one_round(server, request, max(16, round(requests * effort.share))) for _ in range(effort.rounds)]
+    middle = sorted(rounds, key=lambda each: each.cpu)[len(rounds) // 2]
+    return Line(
+        name,
+        "µs",
+        ours=middle.cpu * 1e6,
+        p50=middle.result.quantile(0.5),
+        p99=middle.result.quantile(0.99),
+        rate=middle.result.requests / middle.result.seconds,
+        must=must,
+        goal=goal,
+    )

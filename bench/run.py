@@ -3,14 +3,14 @@
 import argparse
 import statistics
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.servers import PostgresServer
 
-from bench import installed, kept, load, report
+from bench import installed, kept, load, report, responses
 from bench.report import Line
 from bench.rounds import FULL, QUICK, Effort, one_round
 from bench.rows import ROWS, Load, chat
@@ -61,11 +61,10 @@ def measure(row: Load, servers: Mapping[str, Server], effort: Effort) -> Line:
         rate=statistics.median(result.requests / result.seconds for result in results),
         must=row.must,
         goal=row.goal,
-        times_bare=not row.absolute,
     )
 
 
-def first_chunk(upstream: Upstream, servers: Mapping[str, Server], effort: Effort) -> Line:
+def first_chunk(upstream: Upstream, servers: Mapping[str, Server], effort: Effort) -> Iterator[Line]:
     """Measure what a server adds to the time until the first chunk, with one client."""
     ports = {"direct": upstream.port, "bare": servers["bare"].port, "ours": servers["sqlite"].port}
     request = chat("brief", stream=True)
@@ -77,7 +76,7 @@ def first_chunk(upstream: Upstream, servers: Mapping[str, Server], effort: Effor
                 port, request(prefix), requests=max(5, round(20 * effort.share)), clients=1
             ).first_bytes
     direct, floor, own = (statistics.median(times) * 1e3 for times in waits.values())
-    return Line("first chunk, over direct", "ms", ours=own - direct, bare=floor - direct, must=2, goal=1)
+    yield Line("first chunk, over direct", "ms", ours=own - direct, bare=floor - direct, must=2, goal=1)
 
 
 def at_rest(upstream: Upstream, folder: Path, effort: Effort) -> Iterator[Line]:
@@ -109,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only prove that every row can be measured")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
-    parser.add_argument("--only", default="", help="measure only the loads whose name contains this")
+    parser.add_argument("--only", default="", help="measure only the loads and groups whose name contains this")
     chosen = parser.parse_args()
     lines = list(figures(QUICK if chosen.quick else FULL, chosen.only))
     print(report.table(lines))
@@ -118,20 +117,25 @@ def main() -> None:
 
 
 def figures(effort: Effort, only: str) -> Iterator[Line]:
-    """Yield the rows as they are measured; with `only`, the loads whose name contains it."""
+    """Yield the rows as they are measured; with `only`, the loads and groups whose name contains it."""
     with TemporaryDirectory(prefix="stackwright-bench-") as home, everything(Path(home)) as (upstream, servers):
         for row in ROWS:
             if only in row.name:
                 print(row.name, file=sys.stderr)
                 yield measure(row, servers, effort)
-        if only:
-            return
-        print("first chunks, reading, starting", file=sys.stderr)
-        yield first_chunk(upstream, servers, effort)
-        yield from kept.stored(servers, effort)
-        yield from kept.conversations(servers, effort)
-        yield from at_rest(upstream, Path(home), effort)
-    yield from weight()
+        groups: Mapping[str, Callable[[], Iterator[Line]]] = {
+            "first chunk": lambda: first_chunk(upstream, servers, effort),
+            "stored": lambda: kept.stored(servers, effort),
+            "chains": lambda: responses.chains(servers, effort),
+            "background": lambda: responses.background(servers, effort),
+            "conversations": lambda: kept.conversations(servers, effort),
+            "at rest": lambda: at_rest(upstream, Path(home), effort),
+            "weight": weight,
+        }
+        for name, group in groups.items():
+            if only in name:
+                print(name, file=sys.stderr)
+                yield from group()
 
 
 if __name__ == "__main__":

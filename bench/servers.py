@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 from tests.servers import free_port
@@ -78,6 +78,12 @@ class Server:
         assert self._process is not None
         parent = psutil.Process(self._process.pid)
         return [parent, *parent.children(recursive=True)]
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """Return the JSON it answers, to a POST when there is a body."""
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data) as answer:
+            return json.load(answer)
 
     def cpu(self) -> float:
         """Return the seconds of CPU, user and system, that all its processes have used."""
