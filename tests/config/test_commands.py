@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from stackwright.cli import main
+from stackwright.config.templates import NAMES, TEMPLATES
 from tests.config.files import minimal
 
 
@@ -28,9 +29,10 @@ def test_a_wrong_run_file_ends_with_2_and_its_complaints_on_standard_error(cli: 
         assert "run.yaml:7:16  server.port\n" in done.stderr
 
 
-@pytest.mark.parametrize("template", ["starter", "postgres"])
+@pytest.mark.parametrize("template", NAMES)
 def test_what_init_writes_is_right(cli: CliRunner, monkeypatch: pytest.MonkeyPatch, template: str) -> None:
-    monkeypatch.setenv("POSTGRES_PASSWORD", "correct-horse")
+    for variable in TEMPLATES[template].needs:
+        monkeypatch.setenv(variable, "correct-horse")
     assert cli.invoke(main, ["init", "--template", template, "-o", "mine.yaml"]).exit_code == 0
     assert cli.invoke(main, ["check", "mine.yaml"]).exit_code == 0
     shown = cli.invoke(main, ["show", "mine.yaml"])

@@ -38,7 +38,7 @@ class Reader:
     def __init__(self, folder: Path, environ: Mapping[str, str], aliases: Mapping[str, str]) -> None:
         """`aliases` says what the pages call things whose names are different each time."""
         self._folder = folder
-        unset = dict.fromkeys(re.findall(r"env\.(?!STACKWRIGHT)(\w+)", templates.read("postgres")), "")
+        unset = dict.fromkeys(re.findall(r"env\.(?!STACKWRIGHT)(\w+)", templates.read("postgres-redis")), "")
         self._environ = {**unset, "STACKWRIGHT_HOME": "", **environ}
         self._aliases = {f"{folder}/run.yaml": "run.yaml", str(folder): "/home/ada", **aliases}
         self._server: RunningServer | None = None
