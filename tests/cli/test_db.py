@@ -17,7 +17,7 @@ storage:
     kv_default: {type: kv_sqlite, db_path: ~/kv.db}
     sql_default: %s
 """
-EVERY = {"inference_store", "openai_conversations", "prompts", "responses", "kv:kv_store"}
+EVERY = {"inference_store", "openai_conversations", "prompts", "responses", "responses_jobs", "kv:kv_store"}
 NEWER = "INSERT INTO stackwright_schema (store, version, applied_at) VALUES ('inference_store', 9, 0)"
 
 Execute = Callable[[str], object]

@@ -54,8 +54,8 @@ async def upgrade(run: RunFile) -> list[SchemaRow]:
     """Bring every store's schema up to date. `StackwrightError` when a database is away or newer than we know."""
     async with _connected(run, read_only=False) as backends:
         _refuse_troubles(backends)
-        for _, store in sql_stores(run, backends):
-            await store.prepare()
+        for kept in sql_stores(run, backends):
+            await kept.store.prepare()
         # A store whose database went away meanwhile waits for it; we do not.
         await backends.ping(_DEADLINE)
         _refuse_troubles(backends)
@@ -100,7 +100,8 @@ def _users(run: RunFile) -> dict[str, list[str]]:
 
 async def _schemas(run: RunFile, backends: NamedBackends) -> list[SchemaRow]:
     """Return every schema once: that of a store of ours under its backend, others under the database's first."""
-    ours = [(name, store.name, store.schema_version) for name, store in sql_stores(run, backends)]
+    kept = sql_stores(run, backends)
+    ours = [(one.backend, one.store.name, one.store.migrations[-1].version) for one in kept]
     ours += [(name, table.name, table.schema_version) for name, table in backends.tables.items()]
     rows: list[SchemaRow] = []
     for names in groups(run.storage.backends):

@@ -1,5 +1,8 @@
 """The areas' stores on the backends that the run file gives them."""
 
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
 from stackwright.areas.chat import CompletionStore
 from stackwright.areas.conversations import ConversationStore
 from stackwright.areas.prompts import Prompts
@@ -7,6 +10,7 @@ from stackwright.areas.responses import ResponseStore
 from stackwright.config.runfile import RunFile
 from stackwright.jobs import JobQueue
 from stackwright.storage.backends import NamedBackends
+from stackwright.storage.sql import Migration
 from stackwright.storage.sql.writer import WriteQueue
 
 _MOST_CHANGES = 10_000
@@ -44,14 +48,40 @@ def response_jobs(run: RunFile, backends: NamedBackends) -> JobQueue:
     return JobQueue(backends.sql(settings), f"{settings.table_name}_jobs", most_waiting=run.responses.background.queue)
 
 
-def sql_stores(
-    run: RunFile, backends: NamedBackends
-) -> list[tuple[str, CompletionStore | ConversationStore | Prompts | ResponseStore]]:
-    """Return every store that has a schema, each with the name of its backend."""
+class SqlStore(Protocol):
+    """What keeps its rows in tables of its own."""
+
+    @property
+    def name(self) -> str:
+        """What migrations call it."""
+        ...
+
+    @property
+    def migrations(self) -> Sequence[Migration]:
+        """Every step from nothing to the present schema."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make the tables, or bring older ones up to date."""
+        ...
+
+
+class Kept(NamedTuple):
+    """A part of what the run file calls a store, and where it is."""
+
+    key: str
+    """Which of `storage.stores` it belongs to."""
+    backend: str
+    store: SqlStore
+
+
+def sql_stores(run: RunFile, backends: NamedBackends) -> list[Kept]:
+    """Return everything that has a schema."""
     stores = run.storage.stores
     return [
-        (stores.inference.backend, completion_store(run, backends)),
-        (stores.conversations.backend, conversation_store(run, backends)),
-        (stores.prompts.backend, prompts(run, backends)),
-        (stores.responses.backend, response_store(run, backends)),
+        Kept("inference", stores.inference.backend, completion_store(run, backends)),
+        Kept("conversations", stores.conversations.backend, conversation_store(run, backends)),
+        Kept("prompts", stores.prompts.backend, prompts(run, backends)),
+        Kept("responses", stores.responses.backend, response_store(run, backends)),
+        Kept("responses", stores.responses.backend, response_jobs(run, backends)),
     ]

@@ -18,7 +18,7 @@ from stackwright.areas.chat.types import (
     MessagesQuery,
 )
 from stackwright.errors import InvalidRequest, NotFound
-from stackwright.storage.sql import Script
+from stackwright.storage.sql import Migration, Script
 from stackwright.storage.sql.rows import Slice, Table
 from stackwright.storage.sql.writer import WriteQueue
 
@@ -61,9 +61,9 @@ class CompletionStore:
         return self._table.name
 
     @property
-    def schema_version(self) -> int:
-        """The version that `prepare` brings the tables to."""
-        return self._table.migrations[-1].version
+    def migrations(self) -> Sequence[Migration]:
+        """Every step from nothing to the present schema."""
+        return self._table.migrations
 
     @property
     def waiting(self) -> int:

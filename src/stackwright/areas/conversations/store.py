@@ -11,7 +11,7 @@ from stackwright.areas.conversations.items import ItemRow, ItemRows
 from stackwright.areas.conversations.line import Line
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
-from stackwright.storage.sql import Do, Script, SqlBackend
+from stackwright.storage.sql import Do, Migration, Script, SqlBackend
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice, Table
 
@@ -53,9 +53,9 @@ class ConversationStore:
         return self._backend.name
 
     @property
-    def schema_version(self) -> int:
-        """The version that `prepare` brings the tables to."""
-        return self._table.migrations[-1].version
+    def migrations(self) -> Sequence[Migration]:
+        """Every step from nothing to the present schema."""
+        return self._table.migrations
 
     async def prepare(self) -> None:
         """Make the tables, now or as soon as the database is there."""

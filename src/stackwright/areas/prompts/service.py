@@ -1,6 +1,7 @@
 """Prompts: what the routes do, and the front door for whoever uses a prompt in a request."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -34,7 +35,7 @@ from stackwright.areas.prompts.types import (
 from stackwright.areas.prompts.versions import Versions
 from stackwright.areas.prompts.writes import Who, Writes, Written
 from stackwright.errors import InvalidRequest
-from stackwright.storage.sql import Script, SqlBackend
+from stackwright.storage.sql import Migration, Script, SqlBackend
 from stackwright.wire.responses import PromptRef
 
 
@@ -56,9 +57,9 @@ class Prompts:
         return self._tables.name
 
     @property
-    def schema_version(self) -> int:
-        """The version that `prepare` brings the tables to."""
-        return self._tables.migrations[-1].version
+    def migrations(self) -> Sequence[Migration]:
+        """Every step from nothing to the present schema."""
+        return self._tables.migrations
 
     async def prepare(self) -> None:
         """Make the tables, now or as soon as the database is there."""

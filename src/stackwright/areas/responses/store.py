@@ -10,7 +10,7 @@ from stackwright.areas.responses.items import ItemRow, ItemRows
 from stackwright.areas.responses.journal import Journal
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
-from stackwright.storage.sql import Script
+from stackwright.storage.sql import Migration, Script
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice, Table
 from stackwright.storage.sql.writer import WriteQueue
@@ -78,9 +78,9 @@ class ResponseStore:
         return self._queue.name
 
     @property
-    def schema_version(self) -> int:
-        """The version that `prepare` brings the tables to."""
-        return self._table.migrations[-1].version
+    def migrations(self) -> Sequence[Migration]:
+        """Every step from nothing to the present schema."""
+        return self._table.migrations
 
     @property
     def waiting(self) -> int:
