@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from stackwright.errors import Conflict, RateLimited
+from stackwright.errors import Conflict, RateLimited, Unavailable
 from stackwright.jobs import Fence, Job, JobQueue, LeaseLost, Worker
 from stackwright.storage.sql import Do, Script
 from tests.databases import database_at
 from tests.jobs.test_processes import ends
+from tests.storage.sql.databases import eventually
 
 
 class Recorder:
@@ -42,6 +43,18 @@ class Recorder:
         if job.payload == b"fail":
             raise RuntimeError("as asked")
         await asyncio.sleep(0 if job.payload == b"quick" else 60)
+
+
+async def eventually_seen(handler: Recorder, id: str) -> None:
+    async def seen() -> bool:
+        return id in {job.id for job in handler.seen}
+
+    await eventually(seen, seconds=5)
+
+
+async def queue_claims(queue: JobQueue) -> str | None:
+    job = await queue.claim(queue.owner, ["response"])
+    return job.id if job else None
 
 
 async def test_a_job_is_done_by_whoever_knows_its_kind(queue: JobQueue) -> None:
@@ -148,11 +161,82 @@ async def test_a_long_job_keeps_its_lease(database: Any) -> None:
     assert taken.attempts == 2
 
 
+async def test_a_payload_is_erased_with_the_end_of_its_job(queue: JobQueue, database: Any) -> None:
+    for name in ("done", "cancelled"):
+        await queue.add("ada", name, "response", b"planted-payload")
+    job = await queue.claim("me", ["response"])
+    assert job is not None
+    await queue.end(job, "done")
+    await queue.cancel("ada", "cancelled")
+    assert await database.fetch("SELECT payload FROM jobs") == [(b"",), (b"",)]
+
+
+async def test_a_reserved_job_waits_for_its_process_while_that_lives(database: Any) -> None:
+    ours = JobQueue(database, "jobs", lease=1.0)
+    theirs = JobQueue(database, "jobs", lease=1.0)
+    await ours.prepare()
+    await ours.add("ada", "busy", "response", b"")
+    await ours.add("ada", "kept", "response", b"", reserved=True)
+    handler = Recorder()
+    async with Worker(ours, {"response": handler}, slots=1).running():
+        await asyncio.wait_for(handler.begun.wait(), 5)
+        await asyncio.sleep(1.5)
+        assert await theirs.claim(theirs.owner, ["response"]) is None
+        await ours.cancel("ada", "busy")
+        await eventually_seen(handler, "kept")
+    await ours.add("ada", "left", "response", b"", reserved=True)
+    assert [await queue_claims(theirs) for _ in range(2)] == ["kept", None]
+    assert await ours.hand_back(ours.owner) == 1
+    assert await queue_claims(theirs) == "left"
+
+
+async def test_what_a_dead_process_left_does_not_wait_for_a_slot(queue: JobQueue) -> None:
+    await queue.add("ada", "orphan", "response", b"")
+    assert await queue.claim("somebody who dies", ["response"])
+    await queue.add("ada", "long", "response", b"")
+    await queue.add("ada", "waits", "response", b"")
+    handler = Recorder()
+    async with Worker(queue, {"response": handler}, slots=1).running():
+        await eventually_seen(handler, "orphan")
+        assert [job.id for job in handler.seen] == ["long", "orphan"]
+
+
+async def test_a_worker_that_drains_ends_what_it_has_and_begins_no_more(queue: JobQueue) -> None:
+    handler = Recorder()
+    await queue.add("ada", "1", "response", b"")
+    worker = Worker(queue, {"response": handler}, slots=2)
+    async with worker.running():
+        await asyncio.wait_for(handler.begun.wait(), 5)
+        worker.drain()
+        await queue.add("ada", "2", "response", b"")
+        queue.woken.set()
+        await queue.cancel("ada", "1")
+        await asyncio.wait_for(worker.idle(), 5)
+    assert [job.id for job in handler.seen] == ["1"]
+    assert {state: load.jobs for state, load in (await queue.load()).items()} == {"queued": 1}
+
+
+async def test_a_database_that_is_away_ends_no_job(database: Any) -> None:
+    queue = JobQueue(database, "jobs", lease=1.0)
+    await queue.prepare()
+
+    class Unlucky(Recorder):
+        async def work(self, job: Job, fence: Fence) -> None:
+            if job.attempts == 1:
+                raise Unavailable("The database is away.")
+
+    handler = Unlucky()
+    await queue.add("ada", "1", "response", b"")
+    async with Worker(queue, {"response": handler}).running():
+        await ends(queue, "1", "done", within=5)
+    assert [job.attempts for job in handler.seen] == [1, 2]
+
+
 async def test_the_fence_holds_for_one_owner_only(queue: JobQueue, database: Any) -> None:
     await queue.add("ada", "1", "response", b"")
     first = await queue.claim("first", ["response"])
     assert first is not None
-    await queue.release(first)
+    assert await queue.hand_back("first") == 1
     second = await queue.claim("second", ["response"])
     assert second is not None
     with pytest.raises(LeaseLost):
@@ -160,8 +244,10 @@ async def test_the_fence_holds_for_one_owner_only(queue: JobQueue, database: Any
     with pytest.raises(LeaseLost):
         await queue.end(first, "done")
     await queue.extend([first])
-    await queue.release(first)
-    assert await queue.owned("second") == {(second.seq, second.fence)}
+    assert await queue.hand_back("first") == 0
+    assert [(held.seq, held.fence, held.state) for held in await queue.owned("second")] == [
+        (second.seq, second.fence, "running")
+    ]
     await database.transact(lambda: queue.holding(second))
     await queue.end(second, "done")
     assert await queue.state("ada", "1") == "done"

@@ -9,7 +9,7 @@ To hand work over, in the transaction that makes what the work is about (`RateLi
         yield table.insert_do(tenant, row)
         yield from queue.adding(tenant, row.id, "response", payload)
     await backend.transact(script)
-    worker.wake()                         # optional: another process finds it within a second
+    queue.woken.set()                     # optional: another process finds it within half a second
 
 To do it, in every process:
 
@@ -24,8 +24,11 @@ instead; a handler that only returns is `done`, one that raises is `failed`, and
 
 A handler is cancelled (`CancelledError`) when its job is no longer its own, when `seconds` are over, or when the
 process stops; `fence.stopped` then says "lost", "timeout" or "stopping". After "timeout" it may still write what it has
-to say, and the job is `failed`; after "stopping" another process begins the job again. A job that is begun again has
-`job.attempts` > 1: the handler decides whether it goes on, starts over, or gives up.
+to say, and the job is `failed`; after "stopping", or when the handler raises `Unavailable`, another process begins the
+job again. It has `job.attempts` > 1 then: the handler decides whether it goes on, starts over, or gives up.
+
+A payload is kept until its job ends, and erased in the transaction that ends it. What must not be written at all stays
+in this process: a job that is `reserved` is begun by no other while this one lives.
 
 To cancel, in the transaction that marks what the work is about; the owner, wherever it is, notices within a second:
 
@@ -35,7 +38,7 @@ A script that touches both takes the job before what the work is about, as `hold
 for each other.
 """
 
-from stackwright.jobs.queue import Job, JobQueue, LeaseLost, State
+from stackwright.jobs.queue import Job, JobQueue, LeaseLost, Load, State
 from stackwright.jobs.worker import Fence, Handler, Worker
 
-__all__ = ["Fence", "Handler", "Job", "JobQueue", "LeaseLost", "State", "Worker"]
+__all__ = ["Fence", "Handler", "Job", "JobQueue", "LeaseLost", "Load", "State", "Worker"]

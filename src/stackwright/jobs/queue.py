@@ -1,18 +1,18 @@
 """The table of jobs. All its times are the database's, so processes need not agree on what time it is."""
-# ruff: noqa: S608 - statements are put together from checked identifiers, values are bound
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from stackwright.errors import Conflict, RateLimited
+from stackwright.jobs.statements import Claims, Statements
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend
-from stackwright.storage.sql.columns import quoted
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-_OPEN = "state IN ('queued', 'running')"
-_SWEPT = 500
+_SWEPT = 20
 
 
 class LeaseLost(Conflict):
@@ -36,6 +36,26 @@ class Job(Struct, frozen=True):
     """How often it was begun, this time included."""
 
 
+class Held(NamedTuple):
+    """A job that an owner has, or that is reserved for it."""
+
+    seq: int
+    fence: int
+    state: State
+
+
+class Load(NamedTuple):
+    """The jobs in one state."""
+
+    jobs: int
+    oldest: float
+    """Seconds since the oldest of them was added."""
+
+
+def _nothing(tenant: str, id: str) -> Script[None]:
+    yield from ()
+
+
 class JobQueue:
     """Jobs, oldest first. Methods that end in -ing are scripts, to be yielded from within a transaction."""
 
@@ -47,6 +67,7 @@ class JobQueue:
         most_waiting: int = 1000,
         lease: float = 30.0,
         keep: float = 86400.0,
+        forgetting: Callable[[str, str], Script[None]] = _nothing,
     ) -> None:
         """Describe the table; `prepare` makes it.
 
@@ -56,65 +77,43 @@ class JobQueue:
             most_waiting: Jobs that may wait to be begun; one more is a 429. Scripts on Postgres that run at the very
                 same time may exceed it by their number.
             lease: Seconds that an owner may be silent before the job is another's.
-            keep: Seconds for which ended jobs are kept, to be looked at.
+            keep: Seconds for which ended jobs are kept, without their payload.
+            forgetting: What goes with an ended job of this tenant and id, in the same transaction.
         """
         self.name = table_name
         self.lease = lease
+        self.owner = f"{os.getpid()}-{os.urandom(8).hex()}"
+        """What this process is called in the table."""
+        self.woken = asyncio.Event()
+        """Set when there is something to look at."""
         self._backend = backend
         self._most_waiting = most_waiting
         self._keep = keep
-        self._table = table = quoted(table_name)
-        mine = "seq = $1 AND fence = $2 AND state = 'running'"
-        self._claims: dict[tuple[str, ...], str] = {}
-        self._ready_sql: dict[tuple[str, ...], str] = {}
-        render = backend.render
-        self._add = render(
-            f"INSERT INTO {table} (tenant, id, kind, state, payload, fence, lease_until, attempts, created) "
-            "SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), 'queued', CAST($4 AS {bytes}), 0, 0, 0, {now}"
-            f" WHERE (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {_OPEN} AND state = 'queued' LIMIT $5) q) < $5 "
-            "RETURNING seq"
-        )
-        self._hold = render(f"SELECT 1 FROM {table} WHERE {mine} {{lock}}")
-        self._extend = render(f"UPDATE {table} SET lease_until = {{now}} + $3 WHERE {mine} RETURNING seq")
-        self._end = render(f"UPDATE {table} SET state = $3, ended = {{now}} WHERE {mine} RETURNING seq")
-        self._release = render(f"UPDATE {table} SET state = 'queued', lease_until = 0 WHERE {mine} RETURNING seq")
-        self._cancel = render(
-            f"UPDATE {table} SET state = 'cancelled', ended = {{now}} WHERE tenant = $1 AND id = $2 AND {_OPEN} "
-            "RETURNING seq"
-        )
-        self._state = render(f"SELECT state FROM {table} WHERE tenant = $1 AND id = $2")
-        self._owned = render(f"SELECT seq, fence FROM {table} WHERE {_OPEN} AND state = 'running' AND owner = $1")
-        self._sweep = render(
-            f"DELETE FROM {table} WHERE seq IN "
-            f"(SELECT seq FROM {table} WHERE ended < {{now}} - $1 ORDER BY ended LIMIT {_SWEPT}) RETURNING seq"
-        )
+        self._forgetting = forgetting
+        self._sql = Statements(backend.render, table_name)
+        self._claims: dict[tuple[str, ...], Claims] = {}
 
     @property
     def migrations(self) -> Sequence[Migration]:
         """Every step from nothing to the present schema."""
-        columns = (
-            "seq {serial}, tenant TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, "
-            "payload {bytes} NOT NULL, owner TEXT, fence BIGINT NOT NULL, lease_until DOUBLE PRECISION NOT NULL, "
-            "attempts BIGINT NOT NULL, created DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, UNIQUE (tenant, id)"
-        )
-        return [
-            Migration(
-                1,
-                [
-                    f"CREATE TABLE {self._table} ({columns})",
-                    f'CREATE INDEX "{self.name}_open" ON {self._table} (seq) WHERE {_OPEN}',
-                    f'CREATE INDEX "{self.name}_ended" ON {self._table} (ended) WHERE ended IS NOT NULL',
-                ],
-            )
-        ]
+        return self._sql.migrations
+
+    @property
+    def schema_version(self) -> int:
+        """The version that `prepare` brings the table to."""
+        return self.migrations[-1].version
 
     async def prepare(self) -> None:
         """Make the table, or bring an older one up to date."""
         await self._backend.migrate(self.name, self.migrations)
 
-    def adding(self, tenant: str, id: str, kind: str, payload: bytes) -> Script[None]:
-        """Queue a job. `RateLimited` when too many wait, `Conflict` when the tenant has a job with this id."""
-        if not (yield Do(self._add, (tenant, id, kind, payload, self._most_waiting))):
+    def adding(self, tenant: str, id: str, kind: str, payload: bytes, *, reserved: bool = False) -> Script[None]:
+        """Queue a job. `RateLimited` when too many wait, `Conflict` when the tenant has a job with this id.
+
+        One that is `reserved` is begun by this process only, for as long as it lives.
+        """
+        owner = self.owner if reserved else None
+        if not (yield Do(self._sql.add, (tenant, id, kind, payload, owner, self.lease, self._most_waiting))):
             raise RateLimited(
                 f"{self._most_waiting} jobs are waiting to be begun, which is the limit. Try again later.",
                 code="queue_full",
@@ -123,21 +122,21 @@ class JobQueue:
 
     def cancelling(self, tenant: str, id: str) -> Script[bool]:
         """End a job that has not ended. True when there was one; from then on its owner can write nothing."""
-        return bool((yield Do(self._cancel, (tenant, id))))
+        return bool((yield Do(self._sql.cancel, (tenant, id))))
 
     def holding(self, job: Job) -> Script[None]:
         """Keep the job ours until the script ends. `LeaseLost` when it is not."""
-        if not (yield Do(self._hold, (job.seq, job.fence))):
+        if not (yield Do(self._sql.hold, (job.seq, job.fence))):
             raise LeaseLost(job.id)
 
     def ending(self, job: Job, state: Literal["done", "failed"]) -> Script[None]:
         """End our job. `LeaseLost` when it is not ours."""
-        if not (yield Do(self._end, (job.seq, job.fence, state))):
+        if not (yield Do(self._sql.end, (job.seq, job.fence, state))):
             raise LeaseLost(job.id)
 
-    async def add(self, tenant: str, id: str, kind: str, payload: bytes) -> None:
+    async def add(self, tenant: str, id: str, kind: str, payload: bytes, *, reserved: bool = False) -> None:
         """Queue a job, committed on return; see `adding`."""
-        await self._backend.transact(lambda: self.adding(tenant, id, kind, payload))
+        await self._backend.transact(lambda: self.adding(tenant, id, kind, payload, reserved=reserved))
 
     async def cancel(self, tenant: str, id: str) -> bool:
         """End a job, committed on return; see `cancelling`."""
@@ -149,58 +148,64 @@ class JobQueue:
 
     async def state(self, tenant: str, id: str) -> State | None:
         """Return how a job is; None when there is none, or it ended long ago."""
-        rows = await self._backend.fetch(self._state, tenant, id)
+        rows = await self._backend.fetch(self._sql.state, tenant, id)
         return rows[0][0] if rows else None
+
+    async def load(self) -> Mapping[State, Load]:
+        """Return the jobs that have not ended, by their state."""
+        return {state: Load(jobs, oldest) for state, jobs, oldest in await self._backend.fetch(self._sql.load)}
 
     async def claim(self, owner: str, kinds: Sequence[str]) -> Job | None:
         """Become the owner of the oldest job of these kinds that nobody works on; None when there is none."""
+        sql = self._claims_of(kinds)
         # Reading first keeps an idle worker from taking SQLite's write lock twice a second.
-        if not await self._backend.fetch(self._ready(tuple(kinds)), *kinds):
+        if not await self._backend.fetch(sql.ready, owner):
             return None
-        rows = await self._backend.commit(Do(self._claim(tuple(kinds)), (*kinds, owner, self.lease)))
-        return Job(*rows[0]) if rows else None
+        return await self._taken(sql.claim, owner)
 
-    async def extend(self, jobs: Iterable[Job]) -> None:
+    async def adopt(self, owner: str, kinds: Sequence[str]) -> Job | None:
+        """Become the owner of the oldest job of these kinds whose owner is gone; None when there is none."""
+        sql = self._claims_of(kinds)
+        if not await self._backend.fetch(sql.orphaned):
+            return None
+        return await self._taken(sql.adopt, owner)
+
+    async def owned(self, owner: str) -> list[Held]:
+        """Return the jobs that an owner still has, those that are reserved for it included."""
+        return [Held(*row) for row in await self._backend.fetch(self._sql.owned, owner)]
+
+    async def extend(self, jobs: Iterable[Job | Held]) -> None:
         """Be heard of: begin the leases of our jobs anew. One that is no longer ours is passed over."""
-        todo = [Do(self._extend, (job.seq, job.fence, self.lease)) for job in jobs]
+        todo = [Do(self._sql.extend, (job.seq, job.fence, self.lease)) for job in jobs]
 
         def script() -> Script[None]:
             for do in todo:  # noqa: UP028 - a script is sent rows, which a list's iterator does not take
                 yield do
 
-        await self._backend.transact(script)
+        if todo:
+            await self._backend.transact(script)
 
-    async def owned(self, owner: str) -> set[tuple[int, int]]:
-        """Return the `seq` and `fence` of the jobs that an owner still has."""
-        return {(seq, fence) for seq, fence in await self._backend.fetch(self._owned, owner)}
-
-    async def release(self, job: Job) -> None:
-        """Let another worker begin our job again, at once."""
-        await self._backend.commit(Do(self._release, (job.seq, job.fence)))
+    async def hand_back(self, owner: str) -> int:
+        """Let other workers begin everything that an owner has, at once; returns how many."""
+        return len(await self._backend.commit(Do(self._sql.hand_back, (owner,))))
 
     async def sweep(self) -> int:
         """Forget some of the jobs that ended long ago, and return how many; 0 when there are no more."""
-        return len(await self._backend.commit(Do(self._sweep, (self._keep,))))
 
-    def _ready(self, kinds: tuple[str, ...]) -> str:
-        if kinds not in self._ready_sql:
-            self._ready_sql[kinds] = self._backend.render(self._oldest(kinds))
-        return self._ready_sql[kinds]
+        def script() -> Script[int]:
+            swept = yield Do(self._sql.sweep, (self._keep, _SWEPT))
+            for tenant, id in swept:
+                yield from self._forgetting(tenant, id)
+            return len(swept)
 
-    def _claim(self, kinds: tuple[str, ...]) -> str:
-        if kinds not in self._claims:
-            owner, lease = len(kinds) + 1, len(kinds) + 2
-            self._claims[kinds] = self._backend.render(
-                f"UPDATE {self._table} SET state = 'running', owner = ${owner}, fence = fence + 1, "
-                f"attempts = attempts + 1, lease_until = {{now}} + ${lease} "
-                f"WHERE seq = ({self._oldest(kinds)} {{skip_locked}}) "
-                "RETURNING seq, tenant, id, kind, payload, fence, attempts"
-            )
-        return self._claims[kinds]
+        return await self._backend.transact(script)
 
-    def _oldest(self, kinds: tuple[str, ...]) -> str:
-        wanted = ", ".join(f"${place}" for place in range(1, len(kinds) + 1))
-        return (
-            f"SELECT seq FROM {self._table} WHERE {_OPEN} AND lease_until <= {{now}} AND kind IN ({wanted}) "
-            "ORDER BY seq LIMIT 1"
-        )
+    async def _taken(self, sql: str, owner: str) -> Job | None:
+        rows = await self._backend.commit(Do(sql, (owner, self.lease)))
+        return Job(*rows[0]) if rows else None
+
+    def _claims_of(self, kinds: Sequence[str]) -> Claims:
+        key = tuple(kinds)
+        if key not in self._claims:
+            self._claims[key] = self._sql.claims(key)
+        return self._claims[key]

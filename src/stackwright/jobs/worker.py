@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from stackwright.errors import StackwrightError
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.jobs.queue import Job, JobQueue, LeaseLost
 from stackwright.storage.sql import Script
 
@@ -70,48 +69,55 @@ class Worker:
             slots: Most jobs at once.
             seconds: Most time for one job.
         """
-        self.owner = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._queue = queue
         self._handlers = handlers
         self._kinds = tuple(sorted(handlers))
         self._slots = slots
         self._seconds = seconds
         self._runs: dict[int, _Run] = {}
-        self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
         self._closing = False
         self._extend_at = 0.0
         self._sweep_at = 0.0
-
-    def wake(self) -> None:
-        """Look for work, and for cancelled jobs, now."""
-        self._woken.set()
 
     @property
     def active(self) -> int:
         """Jobs being worked on here."""
         return len(self._runs)
 
+    def drain(self) -> None:
+        """Begin no more jobs."""
+        self._draining = True
+
+    async def idle(self) -> None:
+        """Wait until no job is being worked on here."""
+        await self._idle.wait()
+
     @asynccontextmanager
-    async def running(self, *, patience: float = 0.0) -> AsyncIterator["Worker"]:
-        """Work until the block is left. Then jobs have `patience` seconds to end; the rest is left to others."""
+    async def running(self) -> AsyncIterator["Worker"]:
+        """Work until the block is left. What has not ended then is left to others."""
         rounds = asyncio.create_task(self._rounds())
         try:
             yield self
         finally:
             # Not cancelled: a claim that is on its way would become a job that nobody works on.
-            self._closing = True
-            self.wake()
+            self._closing = self._draining = True
+            self._queue.woken.set()
             await rounds
-            await self._wind_up(patience)
+            await self._hand_back()
 
-    async def _wind_up(self, patience: float) -> None:
-        await asyncio.sleep(0)  # A task that never began could not let its job go.
-        tasks = [run.task for run in self._runs.values()]
-        if tasks and patience:
-            await asyncio.wait(tasks, timeout=patience)
-        for run in list(self._runs.values()):
+    async def _hand_back(self) -> None:
+        await asyncio.sleep(0)  # A task that never began could not be told why it stops.
+        runs = list(self._runs.values())
+        for run in runs:
             run.stop("stopping")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
+        try:
+            await self._queue.hand_back(self._queue.owner)
+        except StackwrightError as error:
+            log.warning("The jobs of this process wait until their leases run out: %s", error.message)
 
     async def _rounds(self) -> None:
         trouble: str | None = None
@@ -125,31 +131,35 @@ class Worker:
                 trouble = error.message
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
-                    await self._woken.wait()
-            self._woken.clear()
+                    await self._queue.woken.wait()
+            self._queue.woken.clear()
 
     async def _round(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._runs:
+        if self._runs or now >= self._extend_at:
             await self._look_after_ours(now)
-        while len(self._runs) < self._slots and not self._closing:
-            job = await self._queue.claim(self.owner, self._kinds)
-            if job is None:
-                break
+        while not self._draining and (job := await self._claimed()) is not None:
             self._begin(job)
-        if now >= self._sweep_at:
+        # A little at a time: leases must be extended in between.
+        if now >= self._sweep_at and not await self._queue.sweep():
             self._sweep_at = now + SWEEP
-            while await self._queue.sweep():
-                pass
+
+    async def _claimed(self) -> Job | None:
+        owner = self._queue.owner
+        if len(self._runs) < self._slots:
+            return await self._queue.claim(owner, self._kinds)
+        # Nobody waits for a process that died: what it left behind is not kept waiting for a slot.
+        return await self._queue.adopt(owner, self._kinds)
 
     async def _look_after_ours(self, now: float) -> None:
         known = list(self._runs.values())
+        owned = await self._queue.owned(self._queue.owner)
         if now >= self._extend_at:
-            await self._queue.extend([run.job for run in known])
+            await self._queue.extend([*(run.job for run in known), *(one for one in owned if one.state == "queued")])
             self._extend_at = now + self._queue.lease / 3
-        owned = await self._queue.owned(self.owner)
+        ours = {(one.seq, one.fence) for one in owned}
         for run in known:
-            if (run.job.seq, run.job.fence) not in owned:
+            if (run.job.seq, run.job.fence) not in ours:
                 run.stop("lost")
 
     def _begin(self, job: Job) -> None:
@@ -158,47 +168,43 @@ class Worker:
         run = _Run(job, fence, loop.create_task(self._run(job, fence)))
         timer = loop.call_later(self._seconds, run.stop, "timeout")
         self._runs[job.seq] = run
+        self._idle.clear()
 
         def over(_: "asyncio.Task[None]") -> None:
             timer.cancel()
             # The same job may have come back to us under a newer fence.
             if self._runs.get(job.seq) is run:
                 del self._runs[job.seq]
-            self.wake()
+            if not self._runs:
+                self._idle.set()
+            self._queue.woken.set()
 
         run.task.add_done_callback(over)
 
     async def _run(self, job: Job, fence: Fence) -> None:
         try:
             outcome = await self._outcome(job, fence)
-            if not fence.ended:
-                await self._settle(job, outcome)
+            if outcome is not None and not fence.ended:
+                await self._queue.end(job, outcome)
         except LeaseLost:
             log.info("Job %s was cancelled, or is another worker's now.", job.id)
         except StackwrightError as error:
             # Its lease runs out, and another worker begins it again.
             log.warning("Ending job %s: %s", job.id, error.message)
 
-    async def _outcome(self, job: Job, fence: Fence) -> Literal["done", "failed", "released"]:
+    async def _outcome(self, job: Job, fence: Fence) -> Literal["done", "failed"] | None:
+        """Run the handler and return how the job ended; None when it did not, and goes on elsewhere."""
         try:
             await self._handlers[job.kind](job, fence)
-        except LeaseLost:
+        except (LeaseLost, Unavailable):
             raise
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if fence.stopped is None or task is None:
                 raise
             task.uncancel()
-            if fence.stopped == "lost":
-                raise LeaseLost(job.id) from None
-            return "failed" if fence.stopped == "timeout" else "released"
+            return "failed" if fence.stopped == "timeout" else None
         except Exception:
             log.exception("Job %s (%s) failed.", job.id, job.kind)
             return "failed"
         return "done"
-
-    async def _settle(self, job: Job, outcome: Literal["done", "failed", "released"]) -> None:
-        if outcome == "released":
-            await self._queue.release(job)
-        else:
-            await self._queue.end(job, outcome)
