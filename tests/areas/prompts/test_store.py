@@ -5,21 +5,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from stackwright.areas.prompts.portable import ExportQuery, Import
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import (
-    ExportQuery,
-    Import,
     ListQuery,
     NewDefault,
     NewDraft,
     NewLabel,
     NewPrompt,
     NewVersion,
-    PageQuery,
     PromptChanges,
 )
 from stackwright.areas.prompts.writes import Who
 from stackwright.errors import Conflict, InvalidRequest
+from stackwright.kit.page import PageQuery
 from stackwright.wire.responses import PromptRef
 
 ADA = Who("ada", "ada", "req_1")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -111,12 +112,7 @@ class CompletionStore:
     async def page(self, tenant: str, query: ListQuery) -> CompletionList:
         """Return some completions, of one model or with some metadata where the query says so."""
         found = await self._found(tenant, query)
-        return CompletionList(
-            data=[_shown(row) for row in found.rows],
-            first_id=found.rows[0].id if found.rows else None,
-            last_id=found.rows[-1].id if found.rows else None,
-            has_more=found.has_more,
-        )
+        return CompletionList.of([_shown(row) for row in found.rows], has_more=found.has_more, cursor=itemgetter("id"))
 
     async def _found(self, tenant: str, query: ListQuery) -> Slice[StoredCompletion]:
         where: dict[str, Any] = {"model": query.model} if query.model is not None else {}
@@ -148,12 +144,7 @@ class CompletionStore:
             whole.reverse()
         start = _after(whole, query.after)
         data = whole[start : start + query.limit]
-        return MessageList(
-            data=data,
-            first_id=data[0]["id"] if data else None,
-            last_id=data[-1]["id"] if data else None,
-            has_more=start + query.limit < len(whole),
-        )
+        return MessageList.of(data, has_more=start + query.limit < len(whole), cursor=itemgetter("id"))
 
     async def update_metadata(self, tenant: str, completion_id: str, metadata: Mapping[str, str]) -> Completion:
         """Replace the metadata and return the completion."""

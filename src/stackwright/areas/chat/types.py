@@ -1,10 +1,10 @@
 """What the routes of chat completions take and answer."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct, field
 
-from stackwright.kit.page import Order, Page
+from stackwright.kit.page import Order, Page, PageQuery
 from stackwright.wire.metadata import Metadata
 
 Completion = dict[str, Any]
@@ -33,19 +33,15 @@ class NewMetadata(Struct, kw_only=True):
     metadata: Metadata | None
 
 
-class ListQuery(Struct, kw_only=True):
+class ListQuery(PageQuery, kw_only=True):
     """Which stored completions to list."""
 
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
     order: Order = "asc"
     model: str | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = field(default_factory=dict)
 
 
-class MessagesQuery(Struct, kw_only=True):
+class MessagesQuery(PageQuery, kw_only=True):
     """Which messages to list."""
 
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
     order: Order = "asc"

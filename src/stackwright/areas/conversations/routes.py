@@ -6,7 +6,6 @@ from stackwright.areas.conversations.types import (
     ConversationDeleted,
     ConversationItemList,
     ConversationList,
-    ConversationsQuery,
     ItemQuery,
     ItemsQuery,
     NewConversation,
@@ -15,6 +14,7 @@ from stackwright.areas.conversations.types import (
 )
 from stackwright.http.call import Call, Json
 from stackwright.http.operation import Api
+from stackwright.kit.page import PageQuery
 from stackwright.wire.items import Item
 
 api = Api("Conversations")
@@ -26,8 +26,8 @@ async def create_conversation(call: Call[NewConversation], conversations: Conver
     return await conversations.create(call.tenant, call.body)
 
 
-@api.get("/v1/conversations", query=ConversationsQuery, answer=ConversationList)
-async def list_conversations(call: Call[ConversationsQuery], conversations: Conversations) -> ConversationList:
+@api.get("/v1/conversations", query=PageQuery, answer=ConversationList)
+async def list_conversations(call: Call[PageQuery], conversations: Conversations) -> ConversationList:
     """List conversations. Not in OpenAI's API."""
     return await conversations.page(call.tenant, call.query)
 

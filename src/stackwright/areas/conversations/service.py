@@ -10,7 +10,6 @@ from stackwright.areas.conversations.types import (
     Conversation,
     ConversationDeleted,
     ConversationList,
-    ConversationsQuery,
     ItemsQuery,
     NewConversation,
     NewItems,
@@ -18,6 +17,7 @@ from stackwright.areas.conversations.types import (
 from stackwright.errors import InvalidRequest
 from stackwright.http.call import Json
 from stackwright.ids import mint
+from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Script
 from stackwright.wire.include import hide, may_hide
 from stackwright.wire.items import InputItem, Item, ItemReference, decode_many, encode, parse_input
@@ -56,16 +56,11 @@ class Conversations:
         """Return a conversation."""
         return _shown(await self._store.get(tenant, conversation_id))
 
-    async def page(self, tenant: str, query: ConversationsQuery) -> ConversationList:
+    async def page(self, tenant: str, query: PageQuery) -> ConversationList:
         """Return some conversations."""
         found = await self._store.page(tenant, after=query.after, order=query.order, limit=query.limit)
         data = [_shown(row) for row in found.rows]
-        return ConversationList(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=found.has_more,
-        )
+        return ConversationList.of(data, has_more=found.has_more)
 
     async def update(self, tenant: str, conversation_id: str, metadata: dict[str, str]) -> Conversation:
         """Replace the metadata."""

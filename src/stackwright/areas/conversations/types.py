@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from stackwright.kit.page import Order
+from stackwright.kit.page import Page, PageQuery
 from stackwright.wire.include import Include
 from stackwright.wire.items import InputItem, Item
 from stackwright.wire.metadata import Metadata
@@ -50,41 +50,18 @@ class ConversationDeleted(Struct, kw_only=True):
     deleted: bool = True
 
 
-class ConversationList(Struct, kw_only=True):
+class ConversationList(Page[Conversation]):
     """One page of conversations."""
 
-    object: Literal["list"] = "list"
-    data: list[Conversation]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
-
-class ConversationItemList(Struct, kw_only=True):
+class ConversationItemList(Page[Item]):
     """Some items of a conversation."""
 
-    object: Literal["list"] = "list"
-    data: list[Item]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
-
-class ConversationsQuery(Struct, kw_only=True):
-    """Which conversations to list."""
-
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    order: Order = "desc"
-
-
-class ItemsQuery(Struct, kw_only=True):
+class ItemsQuery(PageQuery, kw_only=True):
     """Which items to list, and what to show of them."""
 
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    order: Order = "desc"
-    include: list[Include] = []
+    include: list[Include] = field(default_factory=list)
 
 
 class ItemQuery(Struct, kw_only=True):

@@ -2,13 +2,65 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.spec import SETTINGS, Declaration
-from stackwright.areas.prompts.types import Diff, TextChange, ValueChange, VariableChange
+
+
+class TextChange(Struct, kw_only=True):
+    """A text that differs: the instructions, or a message."""
+
+    path: str
+    change: Literal["added", "removed", "changed"]
+    before: Any = None
+    after: Any = None
+    lines: list[str] = []
+    """What differs, line by line, as in a unified diff."""
+
+
+class ValueChange(Struct, kw_only=True):
+    """A setting or a tool that differs."""
+
+    name: str
+    change: Literal["added", "removed", "changed"]
+    before: Any = None
+    after: Any = None
+
+
+class VariableChange(Struct, kw_only=True):
+    """A variable that differs, and whether today's callers would break."""
+
+    name: str
+    change: Literal["added", "removed", "changed"]
+    breaking: bool
+    reasons: list[str]
+
+
+class Diff(Struct, kw_only=True):
+    """What differs between two versions."""
+
+    object: Literal["prompt.diff"] = "prompt.diff"
+    prompt_id: str
+    from_version: str
+    to_version: str
+    identical: bool
+    breaking: bool
+    messages: list[TextChange]
+    variables: list[VariableChange]
+    settings: list[ValueChange]
+    tools: list[ValueChange]
+
+
+class DiffQuery(Struct, kw_only=True, rename={"from_": "from"}):
+    """Which two versions to compare: the one before the latest, and the latest, when not said."""
+
+    from_: str | None = None
+    to: str | None = None
+
 
 _WIDER = {("integer", "number"), ("integer", "string"), ("number", "string"), ("boolean", "string"), ("enum", "string")}
 """Changes of type that take whatever the old type took."""

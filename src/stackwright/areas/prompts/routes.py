@@ -2,17 +2,13 @@
 
 from typing import Any
 
+from stackwright.areas.prompts.diff import Diff, DiffQuery
+from stackwright.areas.prompts.portable import Export, ExportQuery, Import, ImportResult
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import (
-    Diff,
-    DiffQuery,
     Draft,
     DraftDeleted,
     EventList,
-    Export,
-    ExportQuery,
-    Import,
-    ImportResult,
     ListQuery,
     LlamaDefault,
     LlamaUpdate,
@@ -23,7 +19,6 @@ from stackwright.areas.prompts.types import (
     NewVersion,
     OldLabel,
     OneQuery,
-    PageQuery,
     Prompt,
     PromptChanges,
     PromptDeleted,
@@ -37,6 +32,7 @@ from stackwright.areas.prompts.types import (
 from stackwright.areas.prompts.writes import Who
 from stackwright.http.call import Call
 from stackwright.http.operation import Api
+from stackwright.kit.page import PageQuery
 
 api = Api("Prompts")
 

@@ -23,7 +23,6 @@ from stackwright.areas.prompts.types import (
     NewDefault,
     NewLabel,
     NewPrompt,
-    PageQuery,
     Prompt,
     PromptChanges,
     PromptDeleted,
@@ -35,6 +34,7 @@ from stackwright.areas.prompts.types import (
 from stackwright.areas.prompts.versions import Versions
 from stackwright.areas.prompts.writes import Who, Writes, Written
 from stackwright.errors import InvalidRequest
+from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Migration, Script, SqlBackend
 from stackwright.wire.responses import PromptRef
 
@@ -118,12 +118,7 @@ class Prompts:
         """Return some prompts, each with its default's text."""
         found = await self._tables.page(tenant, query)
         data = [shown.prompt(row, await self.memory.of(tenant, row, row.default_version)) for row in found.rows]
-        return PromptList(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=found.has_more,
-        )
+        return PromptList.of(data, has_more=found.has_more)
 
     async def update(self, who: Who, reference: str, changes: PromptChanges, etag: str | None) -> Prompt:
         """Change what is not versioned. `etag` is the caller's `If-Match`."""
@@ -171,12 +166,7 @@ class Prompts:
         found = await self._tables.events.page(
             tenant, after=query.after, limit=query.limit, order=query.order, where={"prompt_id": row.id}
         )
-        return EventList(
-            data=[shown.event(one) for one in found.rows],
-            first_id=found.rows[0].id if found.rows else None,
-            last_id=found.rows[-1].id if found.rows else None,
-            has_more=found.has_more,
-        )
+        return EventList.of([shown.event(one) for one in found.rows], has_more=found.has_more)
 
     async def _after(self, tenant: str, row: PromptRow) -> Prompt:
         """Take over a change before it is answered."""

@@ -6,11 +6,7 @@ from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.content import content_of
 from stackwright.areas.prompts.failures import UnknownPrompt
 from stackwright.areas.prompts.memory import Memory
-from stackwright.areas.prompts.rows import TEXT, PromptRow, VersionRow, json_text, noted, searched
-from stackwright.areas.prompts.selecting import check_label, checked_name
-from stackwright.areas.prompts.spec import text_of, unpacked
-from stackwright.areas.prompts.tables import Tables
-from stackwright.areas.prompts.types import (
+from stackwright.areas.prompts.portable import (
     Export,
     ExportedPrompt,
     ExportedVersion,
@@ -21,6 +17,10 @@ from stackwright.areas.prompts.types import (
     ImportedVersion,
     ImportResult,
 )
+from stackwright.areas.prompts.rows import TEXT, PromptRow, VersionRow, json_text, noted, searched
+from stackwright.areas.prompts.selecting import check_label, checked_name
+from stackwright.areas.prompts.spec import text_of, unpacked
+from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.writes import Content, Held, Who, Writes
 from stackwright.errors import Conflict, InvalidRequest
 from stackwright.storage.sql import Script
@@ -46,12 +46,7 @@ class Transfer:
         else:
             found = await self._tables.prompts.page(tenant, limit=query.limit, after=query.after, order="asc")
             rows, more = found.rows, found.has_more
-        return Export(
-            data=[await self._exported(tenant, row) for row in rows],
-            first_id=rows[0].id if rows else None,
-            last_id=rows[-1].id if rows else None,
-            has_more=more,
-        )
+        return Export.of([await self._exported(tenant, row) for row in rows], has_more=more)
 
     async def _exported(self, tenant: str, row: PromptRow) -> ExportedPrompt:
         return ExportedPrompt(

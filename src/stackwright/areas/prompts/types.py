@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stackwright.areas.prompts.spec import Declaration, Spec, TemplateMessage, VariableName
-from stackwright.kit.page import Order
+from stackwright.kit.page import Page, PageQuery
 from stackwright.wire.metadata import Metadata
 
 Policy = Literal["follow", "pinned"]
@@ -18,7 +18,6 @@ Note = Annotated[str, Meta(max_length=2000)]
 Description = Annotated[str, Meta(max_length=2000)]
 Selector = str | int | None
 """Null or "" is the default; a number is exactly that version; else `latest`, `draft` or a label."""
-Limit = Annotated[int, Meta(ge=1, le=100)]
 
 
 class Prompt(Struct, kw_only=True):
@@ -64,24 +63,12 @@ class PromptVersion(Struct, kw_only=True):
     is_default: bool
 
 
-class PromptList(Struct, kw_only=True):
+class PromptList(Page[Prompt]):
     """One page of prompts."""
 
-    object: Literal["list"] = "list"
-    data: list[Prompt]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
-
-class VersionList(Struct, kw_only=True):
+class VersionList(Page[PromptVersion]):
     """One page of versions; the cursors are their numbers."""
-
-    object: Literal["list"] = "list"
-    data: list[PromptVersion]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 class PromptDeleted(Struct, kw_only=True):
@@ -211,14 +198,8 @@ class Event(Struct, kw_only=True):
     data: dict[str, Any]
 
 
-class EventList(Struct, kw_only=True):
+class EventList(Page[Event]):
     """One page of changes, newest first."""
-
-    object: Literal["list"] = "list"
-    data: list[Event]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 class RenderRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -239,142 +220,20 @@ class RenderedPrompt(Struct, kw_only=True):
     request: dict[str, Any]
 
 
-class ListQuery(Struct, kw_only=True):
+class ListQuery(PageQuery, kw_only=True):
     """Which prompts to list."""
 
-    limit: Limit = 20
-    after: str | None = None
     before: str | None = None
-    order: Order = "desc"
     q: str | None = None
     tag: str | None = None
     label: str | None = None
     archived: bool = False
 
 
-class PageQuery(Struct, kw_only=True):
-    """Which part of a list."""
-
-    limit: Limit = 20
-    after: str | None = None
-    order: Order = "desc"
-
-
 class OneQuery(Struct, kw_only=True):
     """Which version of a prompt."""
 
     version: str | None = None
-
-
-class DiffQuery(Struct, kw_only=True, rename={"from_": "from"}):
-    """Which two versions to compare: the one before the latest, and the latest, when not said."""
-
-    from_: str | None = None
-    to: str | None = None
-
-
-class ExportQuery(Struct, kw_only=True):
-    """Which prompts to export."""
-
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-    after: str | None = None
-    prompt: str | None = None
-    """One prompt, by id or name; absent: all of them, a page at a time."""
-
-
-class ImportedVersion(Flat, kw_only=True):
-    """A version under a number of its own."""
-
-    version: Annotated[int, Meta(ge=1, le=2**31)] = 1
-    note: Note | None = None
-    parent_version: int | None = None
-    created_at: int | None = None
-    created_by: str | None = None
-    yanked: bool = False
-    yank_reason: str | None = None
-
-
-class ImportedPrompt(Struct, kw_only=True):
-    """A prompt with its versions, as `export` writes it; little of it is required."""
-
-    id: PromptId
-    name: Name | None = None
-    description: Description | None = None
-    tags: Tags = []
-    metadata: Metadata = {}
-    default_version: int | None = None
-    default_policy: Policy | None = None
-    labels: dict[LabelName, int] = {}
-    archived_at: int | None = None
-    created_at: int | None = None
-    versions: Annotated[list[ImportedVersion], Meta(min_length=1)]
-
-
-class Import(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to import: an export, or prompts written by hand."""
-
-    data: list[ImportedPrompt]
-    object: Literal["list"] | UnsetType = UNSET
-    first_id: str | UnsetType | None = UNSET
-    last_id: str | UnsetType | None = UNSET
-    has_more: bool | UnsetType = UNSET
-
-
-class ExportedVersion(Struct, kw_only=True):
-    """A version in an export."""
-
-    version: int
-    hash: str
-    parent_version: int | None
-    note: str | None
-    created_by: str
-    created_at: int
-    yanked: bool
-    yank_reason: str | None
-    spec: Spec
-
-
-class ExportedPrompt(Struct, kw_only=True):
-    """A prompt with all its versions."""
-
-    id: str
-    name: str | None
-    description: str | None
-    tags: list[str]
-    metadata: dict[str, str]
-    default_version: int
-    default_policy: Policy
-    labels: dict[str, int]
-    archived_at: int | None
-    created_at: int
-    versions: list[ExportedVersion]
-
-
-class Export(Struct, kw_only=True):
-    """One page of an export; what `import` takes."""
-
-    object: Literal["list"] = "list"
-    data: list[ExportedPrompt]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-
-class Imported(Struct, kw_only=True):
-    """How one prompt's import went."""
-
-    id: str
-    object: Literal["prompt.imported"] = "prompt.imported"
-    status: Literal["created", "extended", "unchanged"]
-    versions: list[int]
-    """The versions that are new."""
-
-
-class ImportResult(Struct, kw_only=True):
-    """How an import went."""
-
-    object: Literal["list"] = "list"
-    data: list[Imported]
 
 
 class LlamaUpdate(Struct, kw_only=True):
@@ -390,47 +249,3 @@ class LlamaDefault(Struct, kw_only=True):
     """Llama Stack's way to set the default."""
 
     version: int
-
-
-class TextChange(Struct, kw_only=True):
-    """A text that differs: the instructions, or a message."""
-
-    path: str
-    change: Literal["added", "removed", "changed"]
-    before: Any = None
-    after: Any = None
-    lines: list[str] = []
-    """What differs, line by line, as in a unified diff."""
-
-
-class ValueChange(Struct, kw_only=True):
-    """A setting or a tool that differs."""
-
-    name: str
-    change: Literal["added", "removed", "changed"]
-    before: Any = None
-    after: Any = None
-
-
-class VariableChange(Struct, kw_only=True):
-    """A variable that differs, and whether today's callers would break."""
-
-    name: str
-    change: Literal["added", "removed", "changed"]
-    breaking: bool
-    reasons: list[str]
-
-
-class Diff(Struct, kw_only=True):
-    """What differs between two versions."""
-
-    object: Literal["prompt.diff"] = "prompt.diff"
-    prompt_id: str
-    from_version: str
-    to_version: str
-    identical: bool
-    breaking: bool
-    messages: list[TextChange]
-    variables: list[VariableChange]
-    settings: list[ValueChange]
-    tools: list[ValueChange]

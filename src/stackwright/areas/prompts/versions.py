@@ -1,5 +1,6 @@
 """Versions: published, listed, compared, yanked; never changed."""
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.content import content, content_of, spec_of, with_text
-from stackwright.areas.prompts.diff import compare
+from stackwright.areas.prompts.diff import Diff, DiffQuery, compare
 from stackwright.areas.prompts.drafts import Drafts
 from stackwright.areas.prompts.failures import Moved, UnknownVersion
 from stackwright.areas.prompts.memory import Memory
@@ -16,17 +17,15 @@ from stackwright.areas.prompts.selecting import DRAFT, LATEST, number_of
 from stackwright.areas.prompts.spec import Spec, unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import (
-    Diff,
-    DiffQuery,
     LlamaUpdate,
     NewVersion,
-    PageQuery,
     Prompt,
     PromptVersion,
     VersionList,
 )
 from stackwright.areas.prompts.writes import Content, Who, Writes, Written
 from stackwright.errors import InvalidRequest
+from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Script
 
 
@@ -90,12 +89,8 @@ class Versions:
         do = self._tables.versions_of(tenant, row.id, after=after, descending=descending, limit=query.limit + 1)
         found = await self._backend.fetch(do.sql, *do.args)
         rows = [self._tables.versions.decode(one) for one in found[: query.limit]]
-        return VersionList(
-            data=[shown.version(row, one, self._memory.hold(tenant, one)) for one in rows],
-            first_id=str(rows[0].version) if rows else None,
-            last_id=str(rows[-1].version) if rows else None,
-            has_more=len(found) > query.limit,
-        )
+        data = [shown.version(row, one, self._memory.hold(tenant, one)) for one in rows]
+        return VersionList.of(data, has_more=len(found) > query.limit, cursor=attrgetter("version"))
 
     async def get(self, tenant: str, reference: str, selector: str) -> PromptVersion:
         """Return one version."""

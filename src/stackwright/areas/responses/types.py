@@ -1,33 +1,21 @@
 """What the routes of responses take and answer."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct, field
 
-from stackwright.kit.page import Order
+from stackwright.kit.page import Page, PageQuery
 from stackwright.wire.include import Include
 from stackwright.wire.items import Item
 from stackwright.wire.responses import Response
 
 
-class ResponseList(Struct, kw_only=True):
+class ResponseList(Page[Response]):
     """One page of stored responses."""
 
-    object: Literal["list"] = "list"
-    data: list[Response]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
-
-class InputItemList(Struct, kw_only=True):
+class InputItemList(Page[Item]):
     """Some of the items that a response answers."""
-
-    object: Literal["list"] = "list"
-    data: list[Item]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 class ResponseDeleted(Struct, kw_only=True):
@@ -45,12 +33,9 @@ class InputTokens(Struct, kw_only=True):
     input_tokens: int
 
 
-class ListQuery(Struct, kw_only=True):
+class ListQuery(PageQuery, kw_only=True):
     """Which responses to list."""
 
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    order: Order = "desc"
     model: str | None = None
 
 
@@ -63,10 +48,7 @@ class RetrieveQuery(Struct, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class InputItemsQuery(Struct, kw_only=True):
+class InputItemsQuery(PageQuery, kw_only=True):
     """Which items to list, and what to show of them."""
 
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    order: Order = "desc"
-    include: list[Include] = []
+    include: list[Include] = field(default_factory=list)
