@@ -6,10 +6,14 @@ It is a closed loop: every client sends its next request when it has its whole a
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import uvloop
+
+Maker = Callable[[], bytes]
+"""Makes whole requests, each unlike the others."""
 
 
 class BadAnswer(Exception):
@@ -126,7 +130,8 @@ class _Client(asyncio.Protocol):
             return
         self._answer = _Answer()
         self._sent = time.perf_counter()
-        self._transport.write(self._load.request)
+        request = self._load.request
+        self._transport.write(request if isinstance(request, bytes) else request())
 
     def _close(self) -> None:
         transport, self._transport = self._transport, None
@@ -137,7 +142,7 @@ class _Client(asyncio.Protocol):
 class _Load:
     """Counts what is left to send and waits for the last client."""
 
-    def __init__(self, request: bytes, requests: int, clients: int) -> None:
+    def __init__(self, request: bytes | Maker, requests: int, clients: int) -> None:
         self.request = request
         self.result = Result()
         self._left = requests
@@ -158,7 +163,7 @@ class _Load:
             self.done.set_result(None)
 
 
-async def _drive(port: int, request: bytes, requests: int, clients: int) -> Result:
+async def _drive(port: int, request: bytes | Maker, requests: int, clients: int) -> Result:
     loop = asyncio.get_running_loop()
     load = _Load(request, requests, clients)
     begun = time.perf_counter()
@@ -169,7 +174,7 @@ async def _drive(port: int, request: bytes, requests: int, clients: int) -> Resu
     return load.result
 
 
-def run(port: int, request: bytes, *, requests: int, clients: int = 16) -> Result:
+def run(port: int, request: bytes | Maker, *, requests: int, clients: int = 16) -> Result:
     """Send the request so many times over so many connections to a server on this machine.
 
     Raises:

@@ -29,7 +29,7 @@ class Round:
     result: load.Result
 
 
-def one_round(server: Server, request: bytes, requests: int) -> Round:
+def one_round(server: Server, request: bytes | load.Maker, requests: int) -> Round:
     """Warm the server up, then measure."""
     load.run(server.port, request, requests=max(16, requests // 20))
     before = server.cpu()
@@ -40,7 +40,7 @@ def one_round(server: Server, request: bytes, requests: int) -> Round:
 def repeated(
     name: str,
     server: Server,
-    request: bytes,
+    request: bytes | load.Maker,
     effort: Effort,
     *,
     requests: int = 1500,

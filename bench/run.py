@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tests.servers import PostgresServer
 
-from bench import installed, kept, load, report, responses
+from bench import installed, kept, load, prompts, report, responses
 from bench.report import Line
 from bench.rounds import FULL, QUICK, Effort, one_round
 from bench.rows import ROWS, Load, chat
@@ -129,6 +129,8 @@ def figures(effort: Effort, only: str) -> Iterator[Line]:
             "chains": lambda: responses.chains(servers, effort),
             "background": lambda: responses.background(servers, effort),
             "conversations": lambda: kept.conversations(servers, effort),
+            "prompts": lambda: prompts.kept(servers, effort),
+            "rendering": lambda: prompts.used(Path(home), effort),
             "at rest": lambda: at_rest(upstream, Path(home), effort),
             "weight": weight,
         }
