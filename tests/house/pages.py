@@ -11,7 +11,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if not page.is_relative_to(GENERATED)]
 """Pages that people wrote: what they show is also done."""
 
-_FENCED = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^```(\w+)(?: title=\"([^\"\n]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -21,8 +21,8 @@ class Block(NamedTuple):
     page: Path
     line: int
     language: str
-    words: str
-    """What follows the language: the name of a file to write, or `edit`."""
+    title: str
+    """Name of a file to write; `in` before it when the block is to replace what it has of the file."""
     text: str
 
     @property
@@ -39,7 +39,7 @@ def blocks(page: Path) -> list[Block]:
     """Return a page's blocks, in order."""
     text = page.read_text()
     return [
-        Block(page, text.count("\n", 0, found.start(3)) + 1, found[1], found[2].strip(), found[3])
+        Block(page, text.count("\n", 0, found.start(3)) + 1, found[1], found[2] or "", found[3])
         for found in _FENCED.finditer(text)
     ]
 

@@ -62,10 +62,10 @@ class Reader:
                 self._printed = self._run_bash(block)
             case "console":
                 self._run_console(block)
-            case "yaml" if block.words == "edit":
-                self._edit(block.text)
-            case "yaml" if block.words:
-                (self._folder / block.words).write_text(self._local(block.text))
+            case "yaml" if block.title.startswith("in "):
+                self._edit(self._folder / block.title.removeprefix("in "), block.text)
+            case "yaml" if block.title:
+                (self._folder / block.title).write_text(self._local(block.text))
             case "yaml":
                 pass
             case "json" | "text":
@@ -154,10 +154,9 @@ class Reader:
                 _same_text(expected, self._global(self._server.log.read_text()))
             self._server.get("/health")
 
-    def _edit(self, text: str) -> None:
-        """Replace in run.yaml what the fragment has, two levels deep."""
+    def _edit(self, path: Path, text: str) -> None:
+        """Replace in a run file what the fragment has, two levels deep."""
         yaml = YAML()
-        path = self._folder / "run.yaml"
         run = yaml.load(path.read_text())
         for section, keys in yaml.load(text).items():
             run[section].update(keys)

@@ -37,7 +37,7 @@ ENVIRON = {
     "BLUE_KEY": "sk-blue",
     "VLLM_URL": "http://localhost:8000/v1",
 }
-YAML_BLOCKS = [block for page in PAGES for block in blocks(page) if block.language == "yaml" and not block.words]
+YAML_BLOCKS = [block for page in PAGES for block in blocks(page) if block.language == "yaml" and not block.title]
 RUNNING = ROOT / "docs" / "guides" / "running.md"
 WALKED = [page for page in WRITTEN if blocks(page)]
 

@@ -84,7 +84,7 @@ def test_requirements_are_pinned_by_hash_and_nothing_else(path: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("path", PINNED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in PINNED if path.name != "docs.txt"], ids=lambda path: path.name)
 def test_requirements_cover_what_the_project_declares(path: Path) -> None:
     declared = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     pinned = set(re.findall(r"^([a-z0-9.-]+)==", path.read_text(), re.MULTILINE))
