@@ -15,6 +15,7 @@ from stackwright.http import errors
 from stackwright.http.body import ClientGone
 from stackwright.http.metrics import Requests
 from stackwright.http.operation import respond
+from stackwright.http.router import WEBSOCKET
 
 log = logging.getLogger("stackwright.http")
 
@@ -31,6 +32,9 @@ class Boundary:
         request_id = "req_" + os.urandom(16).hex()
         scope["state"] = {"request_id": request_id, "operation": "unmatched"}
         header = (b"x-request-id", request_id.encode())
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send, header)
+            return
         status = 0
         started = time.perf_counter()
 
@@ -57,6 +61,32 @@ class Boundary:
             self._requests.end(scope["state"]["operation"], status, time.perf_counter() - started)
             if self._log_requests:
                 self._tell(scope, status, time.perf_counter() - started)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send, header: tuple[bytes, bytes]) -> None:
+        """Let a WebSocket through. What goes wrong before it is accepted is answered as to a request; what is done on
+        it later is counted as it is done."""
+        scope["method"] = WEBSOCKET
+        accepted = False
+
+        async def renamed(message: Message) -> None:
+            nonlocal accepted
+            accepted = accepted or message["type"] == "websocket.accept"
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], header]
+            if message["type"].startswith("http."):
+                message["type"] = "websocket." + message["type"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, renamed)
+        except asyncio.CancelledError:
+            return
+        except Exception as error:  # noqa: BLE001 - as for a request
+            if not accepted:
+                await self._refuse(error, scope, renamed, begun=False)
+                return
+            self._log_failure(error, _told(error), scope)
+            await send({"type": "websocket.close", "code": 1011, "reason": "The server had an error."})
 
     async def _refuse(self, error: Exception, scope: Scope, send: Send, *, begun: bool) -> None:
         failure = _told(error)

@@ -11,6 +11,8 @@ class Lifecycle:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
         self.draining = False
+        self.stopping = asyncio.Event()
+        """Set when whoever holds a connection without a request shall let go of it."""
 
     @property
     def active(self) -> int:
@@ -23,6 +25,7 @@ class Lifecycle:
 
     async def idle(self, patience: float) -> None:
         """Wait until no request is in flight, `patience` seconds at most."""
+        self.stopping.set()
         try:
             async with asyncio.timeout(patience):
                 await self._requests.idle()

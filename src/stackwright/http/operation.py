@@ -52,6 +52,8 @@ class Api:
 
     tag: str
     operations: list[Operation] = field(default_factory=list)
+    sockets: list[tuple[str, Handler]] = field(default_factory=list)
+    """Path and handler of each kind of WebSocket."""
 
     def get(self, path: str, *, answer: Any, query: Any = None) -> Callable[[H], H]:
         """Declare a reading operation; `query` is the Struct its query string decodes into."""
@@ -71,6 +73,15 @@ class Api:
         """Declare a deleting operation."""
         return self._declare("DELETE", path, answer=answer, query=query)
 
+    def websocket(self, path: str) -> Callable[[H], H]:
+        """Declare who talks over WebSockets on a path; the handler gets the `http.websocket.Socket`."""
+
+        def keep(handler: H) -> H:
+            self.sockets.append((path, handler))
+            return handler
+
+        return keep
+
     def _declare(self, method: str, path: str, **details: Any) -> Callable[[H], H]:
         def keep(handler: H) -> H:
             self.operations.append(Operation(method=method, path=path, handler=handler, **details))
@@ -85,7 +96,7 @@ class Endpoint:
     def __init__(self, operation: Operation, services: Mapping[type, object], bodies: Bodies) -> None:
         self.operation = operation
         self._handler = operation.handler
-        self._services = _services_of(operation.handler, services)
+        self._services = services_of(operation.handler, services)
         self._decode = msgspec.json.Decoder(operation.body).decode if operation.body else None
         self._encode = msgspec.json.Encoder().encode
         self._bodies = bodies
@@ -125,7 +136,7 @@ class Endpoint:
             raise InvalidRequest("The JSON body is nested too deeply.", code="invalid_json") from None
 
 
-def _services_of(handler: Handler, services: Mapping[type, object]) -> tuple[object, ...]:
+def services_of(handler: Handler, services: Mapping[type, object]) -> tuple[object, ...]:
     """Find what a handler asks for beyond the call, by the type of each parameter."""
     wanted = list(inspect.signature(handler).parameters)[1:]
     hints = typing.get_type_hints(handler)

@@ -24,6 +24,8 @@ class WrongMethod(InvalidRequest):
     code = "method_not_supported"
 
 
+WEBSOCKET = "WebSocket"
+"""Stands where a method does. No method is spelled so."""
 Methods = dict[str, tuple[str, ASGIApp]]
 
 
@@ -62,5 +64,5 @@ class Router:
 
 
 def _wrong_method(method: str, path: str, methods: Methods) -> WrongMethod:
-    allowed = ", ".join(sorted(methods))
+    allowed = ", ".join(sorted(methods.keys() - {WEBSOCKET}))
     return WrongMethod(f"Not allowed to {method} on {path}. Allowed here: {allowed}.", headers={"allow": allowed})

@@ -11,10 +11,12 @@ from stackwright import ids
 from stackwright.areas.conversations import Conversations
 from stackwright.areas.models import Catalog, fields
 from stackwright.areas.prompts import Prompts, apply
+from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.messages import ChatMessage, messages_of
 from stackwright.areas.responses.model import ChatModel
 from stackwright.areas.responses.offering import Kit, Offered, choice
 from stackwright.areas.responses.store import ResponseStore
+from stackwright.engine.ports import Model
 from stackwright.engine.state import Frame, Turn
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.decoding import from_decoding
@@ -51,9 +53,11 @@ class Ready(NamedTuple):
     """A request that can be run."""
 
     turn: Turn
-    model: ChatModel
+    model: Model
     new: list[Item]
     """Its own input: what it adds to the history."""
+    history: Sequence[Item]
+    """What was said before."""
     stored: bool
     conversation: str | None
     prompt_hash: str | None = None
@@ -93,7 +97,13 @@ class Intake:
         self._kit = kit
 
     async def ready(
-        self, tenant: str, request: ResponseRequest, raw: bytes, *, accepted: Accepted | None = None
+        self,
+        tenant: str,
+        request: ResponseRequest,
+        raw: bytes,
+        *,
+        accepted: Accepted | None = None,
+        memory: Memory | None = None,
     ) -> Ready:
         """Return what to run.
 
@@ -102,12 +112,13 @@ class Intake:
             request: The request.
             raw: Its body as it came, for fields that only the vendor knows.
             accepted: What was settled when the request was taken on before, to be run now.
+            memory: What the caller's connection remembers of responses that are not stored.
         """
         effective = await self._effective(tenant, request, raw)
         request = effective.request
         _refuse_what_nobody_does(request)
         conversation = _conversation(request)
-        history = await self._history(tenant, request, conversation)
+        history = await self._history(tenant, request, conversation, memory)
         new = accepted.new if accepted else await self._input(tenant, request.input)
         target = self._catalog.resolve(tenant, _model(request))
         port = target.chat
@@ -123,7 +134,7 @@ class Intake:
             truncates=request.truncation == "auto",
         )
         turn = Turn(frame=Frame(response=response), offers=offered.offers)
-        return Ready(turn, model, new, response.store, conversation, effective.hash)
+        return Ready(turn, model, new, history, response.store, conversation, effective.hash)
 
     async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> "_Effective":
         if request.prompt is None:
@@ -138,8 +149,14 @@ class Intake:
         echo = PromptRef(**merged.prompt)
         return _Effective(effective, shown, parse_input(merged.messages), echo, resolved.hash)
 
-    async def _history(self, tenant: str, request: ResponseRequest, conversation: str | None) -> list[Item]:
+    async def _history(
+        self, tenant: str, request: ResponseRequest, conversation: str | None, memory: Memory | None
+    ) -> Sequence[Item]:
         if request.previous_response_id is not None:
+            remembered = memory.find(request.previous_response_id) if memory else None
+            if remembered is not None:
+                _refuse_gap(request)
+                return remembered
             return await self._chain(tenant, request.previous_response_id)
         if conversation is None:
             return []
@@ -190,6 +207,15 @@ def _refuse_nothing(request: ResponseRequest) -> None:
             "One of 'input', 'previous_response_id', 'prompt' or 'conversation' must be provided.",
             param="input",
             code="missing_required_parameter",
+        )
+
+
+def _refuse_gap(request: ResponseRequest) -> None:
+    if request.store is not False:
+        raise InvalidRequest(
+            f"Previous response with id '{request.previous_response_id}' is not stored, so a response that continues "
+            "it cannot be either: send 'store: false'.",
+            param="store",
         )
 
 

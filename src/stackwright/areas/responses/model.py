@@ -160,6 +160,15 @@ class ChatModel:
         return ModelCall(self._name, raw)
 
 
+class Silent:
+    """A model that has nothing to say: for a request that shall only be made ready."""
+
+    @asynccontextmanager
+    async def ask(self, effect: AskModel) -> AsyncIterator[AsyncIterator[Sequence[ModelSignal]]]:
+        """End at once."""
+        yield _once([Finished("stop"), ModelEnded(int(time()))])
+
+
 async def _once(signals: Sequence[ModelSignal]) -> AsyncIterator[Sequence[ModelSignal]]:
     yield signals
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -14,6 +14,8 @@ from stackwright.areas.responses.background import Background, row_of
 from stackwright.areas.responses.intake import Intake, Ready
 from stackwright.areas.responses.items import ItemRow
 from stackwright.areas.responses.journal import NAMES
+from stackwright.areas.responses.memory import Memory
+from stackwright.areas.responses.model import Silent
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.areas.responses.types import (
     InputItemsQuery,
@@ -33,6 +35,7 @@ from stackwright.wire.include import Include, hide, may_hide
 from stackwright.wire.items import decode_many, encode
 from stackwright.wire.responses import ResponseRequest
 
+T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _PADDED = 16
 """Deltas are padded to a multiple of so many characters, on request."""
@@ -63,9 +66,30 @@ class Responses:
             return await self._background.begin(tenant, request, ready, raw)
         making = _Making(tenant, ready, Run(ready.turn, ready.model, self._tools))
         if request.stream:
-            options = request.stream_options
-            return Stream(self._stream(making, padded=bool(options and options.include_obfuscation)))
+            return Stream(self._stream(making, _framed, padded=_pads(request)))
         return Json(await self._whole(making))
+
+    async def converse(
+        self, tenant: str, request: ResponseRequest, raw: bytes, memory: Memory, *, generate: bool
+    ) -> AsyncGenerator[list[bytes], None]:
+        """Answer one request of a connection that goes on: yields events as JSON, those that came together at once.
+
+        Args:
+            tenant: Whose request.
+            request: The request, to be streamed.
+            raw: Its body as it came.
+            memory: What the connection remembers; this response too, when it is not stored.
+            generate: False to make everything ready and say nothing.
+        """
+        ready = await self._intake.ready(tenant, request, raw, memory=memory)
+        making = _Making(tenant, ready, Run(ready.turn, ready.model if generate else Silent(), self._tools))
+        async with aclosing(self._stream(making, _spelled, padded=_pads(request))) as batches:
+            async for batch in batches:
+                yield batch
+        response = making.run.response
+        if not making.keeps and response.status != "failed":
+            said = [*ready.history, *ready.new, *making.run.turn.output]
+            memory.keep(response.id, said, instead_of=request.previous_response_id)
 
     async def _whole(self, making: "_Making") -> bytes:
         async with self._watched(making):
@@ -74,11 +98,13 @@ class Responses:
                     pass
             return await self._keep(making)
 
-    async def _stream(self, making: "_Making", *, padded: bool) -> AsyncGenerator[bytes, None]:
+    async def _stream(
+        self, making: "_Making", spell: Callable[[Sequence[Event]], T], *, padded: bool
+    ) -> AsyncGenerator[T, None]:
         async with self._watched(making), aclosing(making.run.events()) as batches:
             async for made in batches:
                 told = await self._kept(making, made) if making.run.ended else made
-                yield _framed(_padded(told) if padded else told)
+                yield spell(_padded(told) if padded else told)
 
     @asynccontextmanager
     async def _watched(self, making: "_Making") -> AsyncIterator[None]:
@@ -226,7 +252,16 @@ def _framed(made: Sequence[Event]) -> bytes:
     return b"".join([b"event: %b\ndata: %b\n\n" % (_NAMES[type(event)], _encode(event)) for event in made])
 
 
+def _spelled(made: Sequence[Event]) -> list[bytes]:
+    """Return events as JSON."""
+    return [_encode(event) for event in made]
+
+
 _NAMES = {kind: name.encode() for kind, name in NAMES.items()}
+
+
+def _pads(request: ResponseRequest) -> bool:
+    return bool(request.stream_options and request.stream_options.include_obfuscation)
 
 
 def _padded(made: Sequence[Event]) -> Sequence[Event]:
