@@ -194,8 +194,8 @@ class JobQueue:
 
         def script() -> Script[int]:
             swept = yield Do(self._sql.sweep, (self._keep, _SWEPT))
-            for tenant, id in swept:
-                yield from self._forgetting(tenant, id)
+            for tenant, name in swept:
+                yield from self._forgetting(tenant, name)
             return len(swept)
 
         return await self._backend.transact(script)

@@ -61,13 +61,15 @@ class Statements:
         self.hold = self._sql(f"SELECT 1 FROM {{table}} WHERE {_MINE} {{lock}}")
         self.end = self._sql(f"UPDATE {{table}} SET state = $3, {_ENDED} WHERE {_MINE} RETURNING seq")
         self.cancel = self._sql(
-            f"UPDATE {{table}} SET state = 'cancelled', {_ENDED} WHERE tenant = $1 AND id = $2 AND {{open}} RETURNING seq"
+            f"UPDATE {{table}} SET state = 'cancelled', {_ENDED} "
+            "WHERE tenant = $1 AND id = $2 AND {open} RETURNING seq"
         )
         self.state = self._sql("SELECT state FROM {table} WHERE tenant = $1 AND id = $2")
         self.owned = self._sql("SELECT seq, fence, state FROM {table} WHERE {open} AND owner = $1")
         self.extend = self._sql("UPDATE {table} SET lease_until = {now} + $3 WHERE seq = $1 AND fence = $2 AND {open}")
         self.hand_back = self._sql(
-            "UPDATE {table} SET state = 'queued', owner = NULL, lease_until = 0 WHERE {open} AND owner = $1 RETURNING seq"
+            "UPDATE {table} SET state = 'queued', owner = NULL, lease_until = 0 "
+            "WHERE {open} AND owner = $1 RETURNING seq"
         )
         self.load = self._sql("SELECT state, count(*), {now} - min(created) FROM {table} WHERE {open} GROUP BY state")
         self.sweep = self._sql(_SWEEP)
