@@ -52,9 +52,9 @@ async def eventually_seen(handler: Recorder, id: str) -> None:
     await eventually(seen, seconds=5)
 
 
-async def queue_claims(queue: JobQueue) -> str | None:
+async def taken_by(queue: JobQueue) -> tuple[str, bytes] | None:
     job = await queue.claim(queue.owner, ["response"])
-    return job.id if job else None
+    return (job.id, job.payload) if job else None
 
 
 async def test_a_job_is_done_by_whoever_knows_its_kind(queue: JobQueue) -> None:
@@ -171,12 +171,13 @@ async def test_a_payload_is_erased_with_the_end_of_its_job(queue: JobQueue, data
     assert await database.fetch("SELECT payload FROM jobs") == [(b"",), (b"",)]
 
 
-async def test_a_reserved_job_waits_for_its_process_while_that_lives(database: Any) -> None:
+async def test_a_payload_that_is_not_written_waits_for_its_process_while_that_lives(database: Any) -> None:
     ours = JobQueue(database, "jobs", lease=1.0)
     theirs = JobQueue(database, "jobs", lease=1.0)
     await ours.prepare()
     await ours.add("ada", "busy", "response", b"")
-    await ours.add("ada", "kept", "response", b"", reserved=True)
+    await ours.add("ada", "kept", "response", b"planted-payload", written=False)
+    assert await database.fetch("SELECT payload FROM jobs WHERE id = 'kept'") == [(b"",)]
     handler = Recorder()
     async with Worker(ours, {"response": handler}, slots=1).running():
         await asyncio.wait_for(handler.begun.wait(), 5)
@@ -184,10 +185,27 @@ async def test_a_reserved_job_waits_for_its_process_while_that_lives(database: A
         assert await theirs.claim(theirs.owner, ["response"]) is None
         await ours.cancel("ada", "busy")
         await eventually_seen(handler, "kept")
-    await ours.add("ada", "left", "response", b"", reserved=True)
-    assert [await queue_claims(theirs) for _ in range(2)] == ["kept", None]
+    assert handler.seen[-1].payload == b"planted-payload"
+    await ours.add("ada", "left", "response", b"planted-payload", written=False)
+    assert [await taken_by(theirs) for _ in range(2)] == [("kept", b""), None]
     assert await ours.hand_back(ours.owner) == 1
-    assert await queue_claims(theirs) == "left"
+    assert await taken_by(theirs) == ("left", b"")
+
+
+async def test_payloads_that_are_not_written_are_forgotten_with_their_jobs_and_bounded(
+    queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackwright.jobs.unwritten.MOST_BYTES", 10)
+    monkeypatch.setattr("stackwright.jobs.unwritten._ADDED_WITHIN", -1.0)
+    await queue.add("ada", "1", "response", b"planted", written=False)
+    assert [held.id for held in await queue.owned(queue.owner)] == ["1"]
+    with pytest.raises(RateLimited) as refused:
+        await queue.add("ada", "2", "response", b"planted", written=False)
+    assert (refused.value.code, refused.value.headers) == ("queue_full", {"retry-after": "5"})
+    await queue.cancel("ada", "1")
+    assert await queue.owned(queue.owner) == []
+    await queue.add("ada", "2", "response", b"planted", written=False)
+    assert await taken_by(queue) == ("2", b"planted")
 
 
 async def test_what_a_dead_process_left_does_not_wait_for_a_slot(queue: JobQueue) -> None:

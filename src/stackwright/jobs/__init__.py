@@ -27,8 +27,9 @@ process stops; `fence.stopped` then says "lost", "timeout" or "stopping". After 
 to say, and the job is `failed`; after "stopping", or when the handler raises `Unavailable`, another process begins the
 job again. It has `job.attempts` > 1 then: the handler decides whether it goes on, starts over, or gives up.
 
-A payload is kept until its job ends, and erased in the transaction that ends it. What must not be written at all stays
-in this process: a job that is `reserved` is begun by no other while this one lives.
+A payload is kept until its job ends, and erased in the transaction that ends it. One that is added with
+`written=False` never leaves this process, so no other begins the job while this one lives; after that its payload is
+empty.
 
 To cancel, in the transaction that marks what the work is about; the owner, wherever it is, notices within a second:
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from stackwright.errors import Conflict, RateLimited
+from stackwright.errors import Conflict
 from stackwright.jobs.statements import Claims, Statements
+from stackwright.jobs.unwritten import QueueFull, Unwritten
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -30,6 +32,7 @@ class Job(Struct, frozen=True):
     id: str
     kind: str
     payload: bytes
+    """Empty when it was not to be written down, and the process that had it is gone."""
     fence: int
     """Grows whenever the job changes hands."""
     attempts: int
@@ -39,6 +42,8 @@ class Job(Struct, frozen=True):
 class Held(NamedTuple):
     """A job that an owner has, or that is reserved for it."""
 
+    tenant: str
+    id: str
     seq: int
     fence: int
     state: State
@@ -90,6 +95,7 @@ class JobQueue:
         self._most_waiting = most_waiting
         self._keep = keep
         self._forgetting = forgetting
+        self._unwritten = Unwritten()
         self._sql = Statements(backend.render, table_name)
         self._claims: dict[tuple[str, ...], Claims] = {}
 
@@ -98,27 +104,21 @@ class JobQueue:
         """Every step from nothing to the present schema."""
         return self._sql.migrations
 
-    @property
-    def schema_version(self) -> int:
-        """The version that `prepare` brings the table to."""
-        return self.migrations[-1].version
-
     async def prepare(self) -> None:
         """Make the table, or bring an older one up to date."""
         await self._backend.migrate(self.name, self.migrations)
 
-    def adding(self, tenant: str, id: str, kind: str, payload: bytes, *, reserved: bool = False) -> Script[None]:
+    def adding(self, tenant: str, id: str, kind: str, payload: bytes, *, written: bool = True) -> Script[None]:
         """Queue a job. `RateLimited` when too many wait, `Conflict` when the tenant has a job with this id.
 
-        One that is `reserved` is begun by this process only, for as long as it lives.
+        A payload that is not to be `written` stays in this process, which alone begins the job for as long as it lives.
         """
-        owner = self.owner if reserved else None
+        owner = None if written else self.owner
+        if not written:
+            self._unwritten.keep(tenant, id, payload)
+            payload = b""
         if not (yield Do(self._sql.add, (tenant, id, kind, payload, owner, self.lease, self._most_waiting))):
-            raise RateLimited(
-                f"{self._most_waiting} jobs are waiting to be begun, which is the limit. Try again later.",
-                code="queue_full",
-                retry_after="5",
-            )
+            raise QueueFull(f"{self._most_waiting} jobs are waiting to be begun")
 
     def cancelling(self, tenant: str, id: str) -> Script[bool]:
         """End a job that has not ended. True when there was one; from then on its owner can write nothing."""
@@ -134,9 +134,9 @@ class JobQueue:
         if not (yield Do(self._sql.end, (job.seq, job.fence, state))):
             raise LeaseLost(job.id)
 
-    async def add(self, tenant: str, id: str, kind: str, payload: bytes, *, reserved: bool = False) -> None:
+    async def add(self, tenant: str, id: str, kind: str, payload: bytes, *, written: bool = True) -> None:
         """Queue a job, committed on return; see `adding`."""
-        await self._backend.transact(lambda: self.adding(tenant, id, kind, payload, reserved=reserved))
+        await self._backend.transact(lambda: self.adding(tenant, id, kind, payload, written=written))
 
     async def cancel(self, tenant: str, id: str) -> bool:
         """End a job, committed on return; see `cancelling`."""
@@ -172,7 +172,10 @@ class JobQueue:
 
     async def owned(self, owner: str) -> list[Held]:
         """Return the jobs that an owner still has, those that are reserved for it included."""
-        return [Held(*row) for row in await self._backend.fetch(self._sql.owned, owner)]
+        held = [Held(*row) for row in await self._backend.fetch(self._sql.owned, owner)]
+        if owner == self.owner:
+            self._unwritten.forget_all_but({(one.tenant, one.id) for one in held})
+        return held
 
     async def extend(self, jobs: Iterable[Job | Held]) -> None:
         """Be heard of: begin the leases of our jobs anew. One that is no longer ours is passed over."""
@@ -202,7 +205,11 @@ class JobQueue:
 
     async def _taken(self, sql: str, owner: str) -> Job | None:
         rows = await self._backend.commit(Do(sql, (owner, self.lease)))
-        return Job(*rows[0]) if rows else None
+        if not rows:
+            return None
+        job = Job(*rows[0])
+        payload = self._unwritten.find(job.tenant, job.id)
+        return job if payload is None else replace(job, payload=payload)
 
     def _claims_of(self, kinds: Sequence[str]) -> Claims:
         key = tuple(kinds)

@@ -65,7 +65,7 @@ class Statements:
             "WHERE tenant = $1 AND id = $2 AND {open} RETURNING seq"
         )
         self.state = self._sql("SELECT state FROM {table} WHERE tenant = $1 AND id = $2")
-        self.owned = self._sql("SELECT seq, fence, state FROM {table} WHERE {open} AND owner = $1")
+        self.owned = self._sql("SELECT tenant, id, seq, fence, state FROM {table} WHERE {open} AND owner = $1")
         self.extend = self._sql("UPDATE {table} SET lease_until = {now} + $3 WHERE seq = $1 AND fence = $2 AND {open}")
         self.hand_back = self._sql(
             "UPDATE {table} SET state = 'queued', owner = NULL, lease_until = 0 "
