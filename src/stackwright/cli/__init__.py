@@ -14,6 +14,7 @@ _COMMANDS = {
     "config": "config",
     "migrate": "migrate",
     "db": "db",
+    "storage": "storage",
     "providers": "providers",
     "prompts": "prompts",
 }

@@ -15,7 +15,7 @@ import pytest
 
 from stackwright.errors import InvalidRequest
 from stackwright.ids import mint
-from stackwright.storage.kv import KV, Entry
+from stackwright.storage.kv import KV, Entry, Kept
 
 ODD_KEYS = (
     "a",
@@ -169,6 +169,24 @@ class KVContract:
         assert await kv.compare_and_set("swapped", b"old", b"new") is True
         await until_gone(kv, "witness")
         assert await kv.scan() == [Entry("set", b"new"), Entry("swapped", b"new")]
+
+    async def test_what_is_dumped_is_loaded_with_the_time_it_has_left(self, clients: Clients) -> None:
+        kv, other = clients[0].namespace("here"), clients[1].namespace("there")
+        for key in ODD_KEYS:
+            await kv.set(key, key.encode() + b"\0\xff")
+        await kv.set("b\x01", b"soon gone", ttl=1000)
+        await other.set("a", b"written over", ttl=1000)
+        after = ""
+        while entries := await kv.dump(after=after, limit=5):
+            await other.load(entries)
+            after = entries[-1].key
+        assert await other.scan() == await kv.scan()
+        kept = await other.dump()
+        assert [(entry.key, entry.value) for entry in kept] == await kv.scan()
+        assert [entry.key for entry in kept if entry.ttl is not None] == ["b\x01"]
+        assert all(990 < entry.ttl <= 1000 for entry in kept if entry.ttl is not None)
+        await other.load([Kept("b\x01", b"stays", None)])
+        assert {entry.ttl for entry in await other.dump(limit=10_000)} == {None}
 
     async def test_compare_and_set_changes_only_what_it_expected(self, kv: KV) -> None:
         assert await kv.compare_and_set("key", b"old", b"new") is False

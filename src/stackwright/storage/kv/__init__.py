@@ -11,6 +11,14 @@ class Entry(NamedTuple):
     value: bytes
 
 
+class Kept(NamedTuple):
+    """A key, what it holds, and for how many seconds more; None for ever."""
+
+    key: str
+    value: bytes
+    ttl: float | None
+
+
 class KV(Protocol):
     """One namespace of a KV backend. Another namespace's keys do not exist here.
 
@@ -39,4 +47,12 @@ class KV(Protocol):
         self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
     ) -> Sequence[Entry]:
         """Return live entries with `prefix` and `start <= key < end`, in key order, at most `limit` (1 to 10,000)."""
+        ...
+
+    async def dump(self, *, after: str = "", limit: int = 1000) -> Sequence[Kept]:
+        """Return live entries behind a key, in key order, at most `limit`, as `load` takes them."""
+        ...
+
+    async def load(self, entries: Sequence[Kept]) -> None:
+        """Write entries in their order, committed on return. When it fails, the first of them may have been written."""
         ...

@@ -49,6 +49,11 @@ def span(prefix: str, start: str, end: str | None, limit: int) -> tuple[str, str
     return max(prefix, _bound(start)), min(_successor(prefix), TOP if end is None else _bound(end))
 
 
+def following(key: str) -> str:
+    """Return the least key that sorts behind a key; behind none for an empty one."""
+    return f"{key}\x01" if key else ""
+
+
 def _bound(text: str) -> str:
     # Callers page with `last + "\0"`, which not every database can hold. No key lies between it and `last + "\1"`.
     _encode(text)

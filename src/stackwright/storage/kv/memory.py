@@ -5,8 +5,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from stackwright.storage.kv import KV, Entry
-from stackwright.storage.kv.keys import check_key, check_namespace, span
+from stackwright.storage.kv import KV, Entry, Kept
+from stackwright.storage.kv.keys import check_key, check_namespace, following, span
 
 
 class Cell(NamedTuple):
@@ -80,6 +80,17 @@ class MemoryKV:
         keys = self._keys[bisect_left(self._keys, low) : bisect_left(self._keys, high)]
         live = [Entry(key, value) for key in keys if (value := self._read(key)) is not None]
         return live[:limit]
+
+    async def dump(self, *, after: str = "", limit: int = 1000) -> Sequence[Kept]:
+        """See `KV.dump`."""
+        found = await self.scan(start=following(after), limit=limit)
+        left = [self._cells[entry.key].expires_at - self._clock() for entry in found]
+        return [Kept(*entry, None if ttl == float("inf") else ttl) for entry, ttl in zip(found, left, strict=True)]
+
+    async def load(self, entries: Sequence[Kept]) -> None:
+        """See `KV.load`."""
+        for key, value, ttl in entries:
+            await self.set(key, value, ttl=ttl)
 
     def _read(self, key: str) -> bytes | None:
         cell = self._cells.get(key)

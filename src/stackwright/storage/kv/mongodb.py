@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pymongo import AsyncMongoClient, WriteConcern
+from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -25,8 +25,8 @@ from pymongo.errors import (
 
 from stackwright.config.storage import MongoBackend
 from stackwright.errors import StackwrightError, StorageFull, TooLarge, Unavailable
-from stackwright.storage.kv import KV, Entry
-from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
+from stackwright.storage.kv import KV, Entry, Kept
+from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, following, span
 from stackwright.storage.renewal import Credentials, refusal
 
 T = TypeVar("T")
@@ -189,15 +189,39 @@ class MongoKV:
         self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
     ) -> Sequence[Entry]:
         """See `KV.scan`."""
-        low, high = span(prefix, start, end, limit)
-        query = {
-            "_id": {"$gte": self._prefix + low, "$lt": self._prefix + high},
-            "expires_at": {"$gt": self._collection.now()},
-        }
+        return [Entry(key, value) for key, value, _ in await self._scan(*span(prefix, start, end, limit), limit)]
+
+    async def dump(self, *, after: str = "", limit: int = 1000) -> Sequence[Kept]:
+        """See `KV.dump`."""
+        return await self._scan(*span("", following(after), None, limit), limit)
+
+    async def load(self, entries: Sequence[Kept]) -> None:
+        """See `KV.load`."""
+        writes = [
+            UpdateOne(
+                {"_id": self._prefix + check_key(key)},
+                {"$set": _content(value, await self._collection.expiry(ttl))},
+                upsert=True,
+            )
+            for key, value, ttl in entries
+        ]
+        if writes:
+            await self._collection.call(lambda collection: collection.bulk_write(writes))
+
+    async def _scan(self, low: str, high: str, limit: int) -> list[Kept]:
+        now = self._collection.now()
+        query = {"_id": {"$gte": self._prefix + low, "$lt": self._prefix + high}, "expires_at": {"$gt": now}}
         found = await self._collection.call(
             lambda collection: collection.find(query).sort("_id", 1).limit(limit).to_list()
         )
-        return [Entry(document["_id"].removeprefix(self._prefix), document["value"]) for document in found]
+        return [
+            Kept(
+                document["_id"].removeprefix(self._prefix),
+                document["value"],
+                None if document["expires_at"] == NEVER else document["expires_at"] - now,
+            )
+            for document in found
+        ]
 
     async def _find(self, key: str) -> Document | None:
         place = {"_id": self._prefix + key}

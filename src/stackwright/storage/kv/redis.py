@@ -19,8 +19,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stackwright.config.storage import RedisBackend
 from stackwright.errors import StackwrightError, StorageFull, Unavailable
-from stackwright.storage.kv import KV, Entry
-from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, span
+from stackwright.storage.kv import KV, Entry, Kept
+from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, following, span
 from stackwright.storage.renewal import Credentials, refusal
 
 # KEYS: value, index. ARGV: member, ...
@@ -45,18 +45,19 @@ else
 end
 return 1
 """
-# KEYS: index. ARGV: low, high, limit. Returns member, value, member, value ...
+# KEYS: index. ARGV: low, high, limit. Returns member, value, milliseconds left (-1 for ever), member ...
 SCAN = """
 local found, low, wanted = {}, ARGV[1], tonumber(ARGV[3])
-while #found < 2 * wanted do
+while #found < 3 * wanted do
   local members = redis.call('ZRANGEBYLEX', KEYS[1], low, ARGV[2], 'LIMIT', 0, wanted)
   for _, member in ipairs(members) do
     local value = redis.call('GET', KEYS[1] .. member)
     if not value then
       redis.call('ZREM', KEYS[1], member)
-    elseif #found < 2 * wanted then
+    elseif #found < 3 * wanted then
       found[#found + 1] = member
       found[#found + 1] = value
+      found[#found + 1] = redis.call('PTTL', KEYS[1] .. member)
     end
   end
   if #members < wanted then break end
@@ -184,6 +185,17 @@ class RedisDatabase:
         except (RedisError, OSError) as error:
             raise self._translated(error) from error
 
+    async def run_all(self, script: AsyncScript, calls: Sequence[tuple[list[str], list[Any]]]) -> None:
+        """Run a script with each of several keys and arguments, in one round trip."""
+
+        async def run() -> None:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for keys, args in calls:
+                    await script(keys, args, client=pipeline)
+                await pipeline.execute()
+
+        await self.call(run)
+
     def _translated(self, error: Exception) -> StackwrightError:
         where = f"Backend {self.name!r} (Redis at {self.address})"
         match error:
@@ -212,8 +224,7 @@ class RedisKV:
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """See `KV.set`."""
-        milliseconds = "" if ttl is None else max(1, round(ttl * 1000))
-        await self._run(self._database.set, key, value, milliseconds)
+        await self._run(self._database.set, key, value, _milliseconds(ttl))
 
     async def delete(self, key: str) -> bool:
         """See `KV.delete`."""
@@ -228,13 +239,34 @@ class RedisKV:
         self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
     ) -> Sequence[Entry]:
         """See `KV.scan`."""
-        low, high = span(prefix, start, end, limit)
+        return [Entry(key, value) for key, value, _ in await self._scan(*span(prefix, start, end, limit), limit)]
+
+    async def dump(self, *, after: str = "", limit: int = 1000) -> Sequence[Kept]:
+        """See `KV.dump`."""
+        return await self._scan(*span("", following(after), None, limit), limit)
+
+    async def load(self, entries: Sequence[Kept]) -> None:
+        """See `KV.load`."""
+        todo = [
+            ([self._index + check_key(key), self._index], [key, value, _milliseconds(ttl)])
+            for key, value, ttl in entries
+        ]
+        await self._database.run_all(self._database.set, todo)
+
+    async def _scan(self, low: str, high: str, limit: int) -> list[Kept]:
         found = await self._database.call(self._database.scan, [self._index], [f"[{low}", f"({high}", limit])
-        return [Entry(key.decode(), value) for key, value in zip(found[::2], found[1::2], strict=True)]
+        return [
+            Kept(key.decode(), value, None if left < 0 else left / 1000)
+            for key, value, left in zip(found[::3], found[1::3], found[2::3], strict=True)
+        ]
 
     async def _run(self, script: AsyncScript, key: str, *args: bytes | str | int) -> bool:
         keys = [self._index + check_key(key), self._index]
         return bool(await self._database.call(script, keys, [key, *args]))
+
+
+def _milliseconds(ttl: float | None) -> str | int:
+    return "" if ttl is None else max(1, round(ttl * 1000))
 
 
 def _address(options: dict[str, Any]) -> str:

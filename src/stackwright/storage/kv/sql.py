@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from stackwright.storage.kv import KV, Entry
+from stackwright.storage.kv import KV, Entry, Kept
 from stackwright.storage.kv.keys import check_key, check_namespace, span
-from stackwright.storage.sql import Do, Migration, Row, SqlBackend, Value
+from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
 from stackwright.storage.sql.columns import quoted
 
 SWEEP_EVERY = 32
@@ -35,6 +35,10 @@ INSERT = (
 REPLACE = "UPDATE {table} SET value = $4, expires_at = NULL WHERE {here} AND value = $3 AND {live} RETURNING 1"
 REMOVE = "DELETE FROM {table} WHERE {here} AND value = $3 AND {live} RETURNING 1"
 SCAN = "SELECT key, value FROM {table} WHERE namespace = $1 AND key >= $2 AND key < $3 AND {live} ORDER BY key LIMIT $4"
+DUMP = (
+    "SELECT key, value, expires_at - {now} FROM {table} WHERE namespace = $1 AND key > $2 AND {live} "
+    "ORDER BY key LIMIT $3"
+)
 # The outer condition is for a row that was renewed after the inner select saw it expired.
 SWEEP = (
     "DELETE FROM {table} WHERE expires_at <= {now} AND (namespace, key) IN (SELECT namespace, key FROM {table} "
@@ -54,8 +58,8 @@ class Statements:
             "{index}": quoted(f"{table}_expiry"),
         }
         self.create = tuple(map(self._fill, CREATE))
-        self.get, self.set, self.delete, self.insert, self.replace, self.remove, self.scan, self.sweep = (
-            database.render(self._fill(sql)) for sql in (GET, SET, DELETE, INSERT, REPLACE, REMOVE, SCAN, SWEEP)
+        self.get, self.set, self.delete, self.insert, self.replace, self.remove, self.scan, self.sweep, self.dump = (
+            database.render(self._fill(sql)) for sql in (GET, SET, DELETE, INSERT, REPLACE, REMOVE, SCAN, SWEEP, DUMP)
         )
 
     def _fill(self, sql: str) -> str:
@@ -100,6 +104,17 @@ class SqlTable:
         if not self._made:
             await self.prepare()
         return await self.database.commit(Do(sql, args))
+
+    async def commit_all(self, todo: Sequence[Do]) -> None:
+        """Run several writes; committed together on return."""
+
+        def script() -> Script[None]:
+            for do in todo:  # noqa: UP028 - a script is sent rows, which a list's iterator does not take
+                yield do
+
+        if not self._made:
+            await self.prepare()
+        await self.database.transact(script)
 
     async def sweep_now_and_then(self) -> None:
         """Delete a few expired rows, more than were added since the last time. Called with every expiring write."""
@@ -158,3 +173,13 @@ class SqlKV:
         low, high = span(prefix, start, end, limit)
         rows = await self._table.fetch(self._sql.scan, self._namespace, low, high, limit)
         return [Entry(key, bytes(value)) for key, value in rows]
+
+    async def dump(self, *, after: str = "", limit: int = 1000) -> Sequence[Kept]:
+        """See `KV.dump`."""
+        rows = await self._table.fetch(self._sql.dump, self._namespace, after, limit)
+        return [Kept(key, bytes(value), ttl) for key, value, ttl in rows]
+
+    async def load(self, entries: Sequence[Kept]) -> None:
+        """See `KV.load`. All or none."""
+        todo = [Do(self._sql.set, (self._namespace, check_key(key), value, ttl)) for key, value, ttl in entries]
+        await self._table.commit_all(todo)

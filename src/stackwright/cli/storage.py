@@ -1,0 +1,110 @@
+"""`stackwright storage`: what the stores keep, and moving it to other backends."""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stackwright.cli.output import run_or_exit, table
+from stackwright.cli.runfile import STARTER, load_or_exit
+
+if TYPE_CHECKING:
+    from stackwright.app.moving import Moved
+    from stackwright.storage.copy.copying import Step
+
+_WIDTH = 24
+_BAR = 30
+_EVERY = 0.1
+
+
+@click.group()
+def command() -> None:
+    """Move what the stores keep to other backends, and show how much it is."""
+
+
+@command.command()
+@click.argument("run_yaml", required=False, type=click.Path(dir_okay=False))
+@click.option("--from", "source", required=True, help="The backend that the stores are on.")
+@click.option(
+    "--to", "target", required=True, help="The backend to copy to, of the same family; the file declares both."
+)
+@click.option("--stores", default="", help="Only these, such as prompts,responses; all of them when left out.")
+@click.option("--replace", is_flag=True, help="First remove what the same stores have on the target.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def copy(run_yaml: str | None, source: str, target: str, stores: str, replace: bool, as_json: bool) -> None:
+    """Copy stores to another backend, and compare both when it is done.
+
+    Stop the servers first. A copy that was interrupted goes on where it stopped when it is started again. Exit status 1
+    when the two are not the same in the end.
+    """
+    from stackwright.app.moving import move
+
+    run, path = load_or_exit(run_yaml)
+    only = [name.strip() for name in stores.split(",") if name.strip()]
+    progress = _Progress()
+    moved = run_or_exit(move(run, source, target, only=only, replace=replace, tell=progress.tell))
+    progress.end()
+    if as_json:
+        click.echo(json.dumps(_told(moved), indent=2))
+    else:
+        _print(moved, source, target, "the run file" if path == STARTER else path)
+
+
+class _Progress:
+    """A bar on a terminal; in a pipe, a line for each part and what is done to it."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._step: Step | None = None
+        self._shown = 0.0
+
+    def tell(self, step: "Step") -> None:
+        """See `storage.copy.copying.Tell`."""
+        if self._step is None or self._step[:2] != step[:2]:
+            self.end()
+            if not self._terminal:
+                click.echo(f"{step.stage} {step.part}", err=True)
+        self._step = step
+        if self._terminal and time.monotonic() - self._shown > _EVERY:
+            self._show(step)
+
+    def end(self) -> None:
+        """Finish the line."""
+        if self._terminal and self._step is not None:
+            self._show(self._step)
+            click.echo(err=True)
+
+    def _show(self, step: "Step") -> None:
+        self._shown = time.monotonic()
+        share = min(1.0, step.rows / step.total) if step.total else 1.0
+        bar = "#" * int(share * _BAR)
+        words = f"{step.stage:<10} {step.part:<{_WIDTH}} [{bar:<{_BAR}}] {step.rows:,} rows"
+        click.echo(f"\r\x1b[K{words}", nl=False, err=True)
+
+
+def _told(moved: "Moved") -> dict[str, Any]:
+    parts = [{"store": user, **part._asdict()} for user, part in moved.copied]
+    return {"parts": parts, "changes": moved.changes, "stayed": moved.stayed}
+
+
+def _print(moved: "Moved", source: str, target: str, path: str) -> None:
+    table(
+        ["store", "holds", "rows", "copied", "digest"],
+        [
+            (user, part.name, str(part.rows), str(part.rows - part.present), part.digest[:12])
+            for user, part in moved.copied
+        ],
+    )
+    click.echo(f"\n{source} and {target} hold the same. To use {target}, let {path} say:\n")
+    for place, reference in moved.changes.items():
+        words = ", ".join(f"{key}: {json.dumps(value)}" for key, value in reference.items())
+        click.echo(f"  {place}: {{{words}}}")
+    if not moved.stayed:
+        click.echo(
+            f"\nOr, since {source} holds nothing else, give storage.backends.{source} the settings of "
+            f"storage.backends.{target} and leave the stores as they are."
+        )
+    for place, why in moved.stayed.items():
+        click.echo(f"\nNot copied, and still on {source}: {place} ({why}).")
