@@ -69,7 +69,8 @@ async def _serve(
             await app.catalog.settled(_MODELS_WITHIN)
             table.show(app, run, source, sock)
         watch = asyncio.create_task(_end_when_it_must(app, supervisor))
-        await serve(app.asgi, sock, app.lifecycle, grace=run.server.grace_seconds)
+        server = run.server
+        await serve(app.asgi, sock, app.lifecycle, grace=server.grace_seconds, message_bytes=server.max_body_bytes)
         # What is left takes a moment and must not be cut: rows on their way, and closing the databases.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         watch.cancel()

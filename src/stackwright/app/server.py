@@ -131,13 +131,18 @@ class _Server(uvicorn.Server):
             await self._serve(sockets)
 
 
-async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grace: float) -> None:
-    """Serve until SIGTERM or SIGINT, then drain for at most `grace` seconds. A second signal ends it at once."""
+async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grace: float, message_bytes: int) -> None:
+    """Serve until SIGTERM or SIGINT, then drain for at most `grace` seconds. A second signal ends it at once.
+
+    A message of a WebSocket may have `message_bytes`; a larger one closes it.
+    """
     config = uvicorn.Config(
         app,
         loop="uvloop",
         http=_Protocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=message_bytes,
+        ws_per_message_deflate=False,
         lifespan="off",
         access_log=False,
         log_config=None,

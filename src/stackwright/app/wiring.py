@@ -19,7 +19,8 @@ from stackwright.http.layers import Boundary, Principal
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
 from stackwright.http.operation import Api, Endpoint
-from stackwright.http.router import Router
+from stackwright.http.router import WEBSOCKET, Router
+from stackwright.http.websocket import SocketEndpoint
 from stackwright.jobs import Worker
 from stackwright.providers.registry import TYPES, opened
 from stackwright.storage.backends import NamedBackends, open_backends
@@ -79,12 +80,14 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
             conversations.Conversations: history,
             prompts.Prompts: templates,
             responses.Responses: answers,
+            responses.Sockets: responses.Sockets(answers, run.responses.websockets),
             completions.CompletionService: completions.CompletionService(catalog),
             embeddings.EmbeddingService: embeddings.EmbeddingService(catalog),
             moderations.ModerationService: moderations.ModerationService(catalog),
             probes.Probes: probes.Probes(lifecycle, backends.troubles),
         }
-        router = Router(_routes(run, services, workers))
+        sockets = _sockets(run, services, lifecycle, requests)
+        router = Router([*_routes(run, services, workers), *sockets])
         asgi = Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests)
         yield App(
             asgi=asgi,
@@ -172,6 +175,14 @@ def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iter
     )
     for path, name, kind in _PAGES:
         yield "GET", path, "docs", probes.page(name, kind)
+
+
+def _sockets(
+    run: RunFile, services: Mapping[type, object], lifecycle: Lifecycle, requests: Requests
+) -> Iterator[tuple[str, str, str, ASGIApp]]:
+    for api in (api for name, group in _APIS.items() if run.serves(name) for api in group):
+        for path, handler in api.sockets:
+            yield WEBSOCKET, path, handler.__name__, SocketEndpoint(handler, services, lifecycle, requests)
 
 
 _PAGES = (

@@ -30,6 +30,14 @@ class Background(Section):
     seconds: PositiveFloat = Field(3600.0, description="Longest that one may take; then it fails.")
 
 
+class WebSockets(Section):
+    """Responses over WebSockets. A message may be as large as a body, see server.max_body_bytes."""
+
+    connections: PositiveInt = Field(256, description="Most that a server process holds at once; one more is a 503.")
+    idle_seconds: PositiveFloat = Field(600.0, description="A connection on which nothing is made is closed then.")
+    seconds: PositiveFloat = Field(3600.0, description="Longest that one may live. OpenAI closes them after an hour.")
+
+
 class Responses(Section):
     """The Responses API."""
 
@@ -38,4 +46,5 @@ class Responses(Section):
         description="Types of tools to drop from requests without a word, such as `[web_search, image_generation]`. "
         "Otherwise a tool that nobody here can run is a 400.",
     )
+    websockets: WebSockets = Field(WebSockets(), description="Limits of WebSockets.")
     background: Background = Field(Background(), description="Limits of responses with `background: true`.")

@@ -1,6 +1,7 @@
 """The Responses API. Listing responses is ours; the rest is OpenAI's."""
 
 from stackwright.areas.responses.service import Responses
+from stackwright.areas.responses.sockets import Sockets
 from stackwright.areas.responses.types import (
     InputItemList,
     InputItemsQuery,
@@ -12,6 +13,7 @@ from stackwright.areas.responses.types import (
 )
 from stackwright.http.call import Call, Json, Stream
 from stackwright.http.operation import Api
+from stackwright.http.websocket import Socket
 from stackwright.wire.responses import Response, ResponseRequest
 
 api = Api("Responses")
@@ -21,6 +23,12 @@ api = Api("Responses")
 async def create_response(call: Call[ResponseRequest], responses: Responses) -> Json | Stream:
     """Create a response. Kept unless `store: false`; streamed with `stream: true`."""
     return await responses.create(call.tenant, call.body, call.raw)
+
+
+@api.websocket("/v1/responses")
+async def converse(socket: Socket, sockets: Sockets) -> None:
+    """Create one response after the other over one connection."""
+    await sockets.talk(socket)
 
 
 @api.get("/v1/responses", query=ListQuery, answer=ResponseList)

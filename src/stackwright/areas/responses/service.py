@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from stackwright.areas.conversations import Conversations
+from stackwright.areas.responses import orders
 from stackwright.areas.responses.background import Background, row_of
 from stackwright.areas.responses.intake import Intake, Ready
 from stackwright.areas.responses.items import ItemRow
@@ -83,7 +84,7 @@ class Responses:
         """
         ready = await self._intake.ready(tenant, request, raw, memory=memory)
         making = _Making(tenant, ready, Run(ready.turn, ready.model if generate else Silent(), self._tools))
-        async with aclosing(self._stream(making, _spelled, padded=_pads(request))) as batches:
+        async with aclosing(self._stream(making, orders.spelled, padded=_pads(request))) as batches:
             async for batch in batches:
                 yield batch
         response = making.run.response
@@ -250,11 +251,6 @@ def hidden(items: Sequence[bytes], include: Sequence[Include]) -> Sequence[bytes
 def _framed(made: Sequence[Event]) -> bytes:
     """Return events as server-sent events, named as OpenAI names them."""
     return b"".join([b"event: %b\ndata: %b\n\n" % (_NAMES[type(event)], _encode(event)) for event in made])
-
-
-def _spelled(made: Sequence[Event]) -> list[bytes]:
-    """Return events as JSON."""
-    return [_encode(event) for event in made]
 
 
 _NAMES = {kind: name.encode() for kind, name in NAMES.items()}
