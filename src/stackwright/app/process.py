@@ -1,6 +1,7 @@
 """One worker process: an event loop, the application, the socket."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -68,6 +69,7 @@ async def _serve(
         if show_table:
             await app.catalog.settled(_MODELS_WITHIN)
             table.show(app, run, source, sock)
+        _spare_the_collector()
         watch = asyncio.create_task(_end_when_it_must(app, supervisor))
         server = run.server
         await serve(app.asgi, sock, app.lifecycle, grace=server.grace_seconds, message_bytes=server.max_body_bytes)
@@ -76,6 +78,17 @@ async def _serve(
         watch.cancel()
         await app.settle()
         return 1 if app.backends.broken() else 0
+
+
+def _spare_the_collector() -> None:
+    """Have the garbage collector look at less, less often: a fifteenth of a response's CPU was its work.
+
+    What the application is made of lives as long as the process. What a request leaves goes with its last reference;
+    the few cycles among it can wait for some thousand others.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 async def _end_when_it_must(app: App, supervisor: int | None) -> None:
