@@ -112,7 +112,7 @@ class CompletionStore:
     async def page(self, tenant: str, query: ListQuery) -> CompletionList:
         """Return some completions, of one model or with some metadata where the query says so."""
         found = await self._found(tenant, query)
-        return CompletionList.of([_shown(row) for row in found.rows], has_more=found.has_more, cursor=itemgetter("id"))
+        return CompletionList.of([_shown(row) for row in found.rows], has_more=found.has_more, cursor=_id_of)
 
     async def _found(self, tenant: str, query: ListQuery) -> Slice[StoredCompletion]:
         where: dict[str, Any] = {"model": query.model} if query.model is not None else {}
@@ -180,6 +180,11 @@ def _shown(row: StoredCompletion) -> Completion:
         body["status"] = "incomplete"
         body["incomplete_details"] = {"reason": row.incomplete}
     return body
+
+
+def _id_of(completion: Completion) -> str:
+    # Its values are JSON still.
+    return str(msgspec.json.decode(completion["id"]))
 
 
 def _messages(raw: bytes) -> list[dict[str, Any]]:
