@@ -21,6 +21,12 @@ class MissingTable(StackwrightError):
     code = "missing_table"
 
 
+class TableExists(StackwrightError):
+    """A table of ours was to be made, and there is one of its name that we did not make."""
+
+    code = "table_exists"
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost between a commit and its answer: the write may or may not have happened."""
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend
-from stackwright.storage.sql.failures import MissingTable, SchemaTooNew
+from stackwright.storage.sql.failures import MissingTable, SchemaTooNew, TableExists
 
 _TABLE = """CREATE TABLE IF NOT EXISTS stackwright_schema (
     store TEXT NOT NULL, version BIGINT NOT NULL, applied_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (store, version))"""
@@ -22,8 +22,19 @@ def migration_script(backend: SqlBackend, store: str, migrations: Sequence[Migra
     for migration in migrations:
         if migration.version > current:
             for step in migration.steps:
-                yield Do(backend.render(step))
+                yield from _stepping(backend, step)
             yield Do(remember, (store, migration.version, time.time()))
+
+
+def _stepping(backend: SqlBackend, step: str) -> Script[None]:
+    try:
+        yield Do(backend.render(step))
+    except TableExists as error:
+        raise TableExists(
+            f"{error.message}, and Stackwright did not make it. Give the store another table_name in the run file. If "
+            "it is Llama Stack's, `stackwright migrate data --from OLD.yaml --to NEW.yaml --set-aside` renames it and "
+            "carries its rows over."
+        ) from None
 
 
 async def status(backend: SqlBackend) -> Mapping[str, int]:

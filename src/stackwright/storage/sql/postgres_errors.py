@@ -3,7 +3,7 @@
 import asyncpg  # type: ignore[import-untyped]
 
 from stackwright.errors import Conflict, InvalidRequest, StackwrightError, StorageFull, Unavailable
-from stackwright.storage.sql.failures import MissingTable, StatementFailed
+from stackwright.storage.sql.failures import MissingTable, StatementFailed, TableExists
 
 FOREIGN = (
     asyncpg.PostgresError,
@@ -51,6 +51,8 @@ def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightErr
             return Contended(f"{where}: too many transactions want the same rows.")
         case asyncpg.UndefinedTableError():
             return MissingTable(f"{where}: {error}. Run `stackwright db upgrade`.")
+        case asyncpg.DuplicateTableError():
+            return TableExists(f"{where}: {error}")
         case asyncpg.DiskFullError():
             return StorageFull(f"{where}: the disk is full. Nothing was written; free some space.")
         case asyncpg.DataError() | UnicodeEncodeError() | asyncpg.InterfaceError() if _is_about_a_value(error):

@@ -3,7 +3,7 @@
 import apsw
 
 from stackwright.errors import Conflict, InvalidRequest, StorageFull, Unavailable
-from stackwright.storage.sql.failures import MissingTable, StatementFailed
+from stackwright.storage.sql.failures import MissingTable, StatementFailed, TableExists
 
 FOREIGN = (apsw.Error, UnicodeEncodeError, OverflowError)
 """What the driver raises."""
@@ -24,6 +24,8 @@ def translate(error: Exception, backend: str) -> Exception:
             return Unavailable(f"Backend {backend!r} cannot be used: {error}.")
         case apsw.SQLError() if "no such table" in str(error):
             return MissingTable(f"Backend {backend!r}: {error}. Run `stackwright db upgrade`.")
+        case apsw.SQLError() if "already exists" in str(error):
+            return TableExists(f"Backend {backend!r}: {error}")
         case UnicodeEncodeError() | OverflowError() | apsw.TooBigError():
             return InvalidRequest(f"A value cannot be stored: {error}.")
         case apsw.Error():
