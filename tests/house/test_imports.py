@@ -19,7 +19,7 @@ ROOMS = {
     "numpy": ("stackwright.providers.inference.inline_wordllama",),
     "pydantic": ("stackwright.config.", "stackwright.providers."),
     "pymongo": ("stackwright.storage.kv.mongodb",),
-    "redis": ("stackwright.storage.kv.redis",),
+    "redis": ("stackwright.storage.kv.redis", "stackwright.storage.foreign.redis"),
     "ruamel": ("stackwright.config.",),
     "sqlite_vec": ("stackwright.providers.vector_io.inline_sqlite_vec",),
     "uvicorn": ("stackwright.app.",),

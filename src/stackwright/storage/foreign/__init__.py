@@ -1,0 +1,65 @@
+"""Databases that another program filled, opened to read: their tables and keys as they are.
+
+Everything that is read comes from one moment (SQLite and Postgres: one transaction), and nothing is written. Failures
+of a driver become `Unavailable`.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol, runtime_checkable
+
+from stackwright.storage.sql import Row, Value
+
+BATCH = 100
+"""Rows that are held at once."""
+
+
+@runtime_checkable
+class ForeignRows(Protocol):
+    """A SQL database."""
+
+    address: str
+    """Where it is, without secrets."""
+    arrival: str
+    """The hidden column that orders rows as they came, as well as the database knows."""
+
+    async def open(self) -> None:
+        """Connect, and hold on to this moment."""
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
+        ...
+
+    async def tables(self) -> Mapping[str, frozenset[str]]:
+        """Return the names of the tables, each with the names of its columns."""
+        ...
+
+    async def fetch(self, sql: str, *args: Value) -> list[Row]:
+        """Run a read whose answer is short. Arguments are `$1` and so on."""
+        ...
+
+    def batches(self, sql: str) -> AsyncGenerator[list[Row], None]:
+        """Run a read and return its rows some at a time, however many there are."""
+        ...
+
+
+class ForeignKeys(Protocol):
+    """Keys and their values, both text."""
+
+    address: str
+
+    async def open(self) -> None:
+        """Connect."""
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
+        ...
+
+    def keys(self) -> AsyncGenerator[list[str], None]:
+        """Return all keys, some at a time, in no order."""
+        ...
+
+    async def get(self, key: str) -> str | None:
+        """Return a key's value; None when it is gone, or is no text."""
+        ...
