@@ -82,14 +82,14 @@ class RunningServer:
         self.wait_for("/health")
         return self
 
-    def wait_for(self, path: str, status: int = 200, within: float = STARTED_WITHIN) -> Answer:
+    def wait_for(self, path: str, status: int = 200, within: float = STARTED_WITHIN, **headers: str) -> Answer:
         """Return the first answer of `path` that has `status`."""
         deadline = time.monotonic() + within
         while True:
             assert self.process is not None
             assert self.process.poll() is None, f"the server ended:\n{self.log.read_text()}"
             try:
-                answer = self.get(path)
+                answer = self.get(path, **headers)
             except OSError:
                 answer = None
             if answer is not None and answer.status == status:

@@ -35,13 +35,17 @@ def programs() -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with RunningServer(tmp_path_factory.mktemp("codex"), RUN_FILE) as running:
+    with RunningServer(tmp_path_factory.mktemp("codex"), RUN_FILE, "--log-requests") as running:
         running.wait_for("/ready")
         yield running
 
 
-def test_codex_finishes_a_turn_with_a_tool_call(programs: Path, server: RunningServer, tmp_path: Path) -> None:
-    codex = Codex(programs, tmp_path, server.url, websockets=False)
+@pytest.mark.parametrize("websockets", [False, True], ids=["HTTP", "WebSocket"])
+def test_codex_finishes_a_turn_with_a_tool_call(
+    programs: Path, server: RunningServer, tmp_path: Path, websockets: bool
+) -> None:
+    codex = Codex(programs, tmp_path, server.url, websockets=websockets)
+    before = len(server.log.read_text())
     told, wanted = codex.exec("Make the file.")
     assert (codex.folder / "made.txt").read_text() == "made by codex"
     items = [one["item"] for one in told if one["type"] == "item.completed"]
@@ -51,3 +55,4 @@ def test_codex_finishes_a_turn_with_a_tool_call(programs: Path, server: RunningS
     assert told[-1]["type"] == "turn.completed"
     assert told[-1]["usage"]["output_tokens"] > 0
     assert wanted == []
+    assert ("POST /v1/responses" in server.log.read_text()[before:]) is not websockets

@@ -66,12 +66,15 @@ class Boundary:
         """Let a WebSocket through. What goes wrong before it is accepted is answered as to a request; what is done on
         it later is counted as it is done."""
         scope["method"] = WEBSOCKET
-        accepted = False
+        status = 0
+        started = time.perf_counter()
 
         async def renamed(message: Message) -> None:
-            nonlocal accepted
-            accepted = accepted or message["type"] == "websocket.accept"
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = 101
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = [*message["headers"], header]
             if message["type"].startswith("http."):
                 message["type"] = "websocket." + message["type"]
@@ -82,11 +85,14 @@ class Boundary:
         except asyncio.CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - as for a request
-            if not accepted:
+            if status != 101:
                 await self._refuse(error, scope, renamed, begun=False)
                 return
             self._log_failure(error, _told(error), scope)
             await send({"type": "websocket.close", "code": 1011, "reason": "The server had an error."})
+        finally:
+            if self._log_requests:
+                self._tell(scope, status, time.perf_counter() - started)
 
     async def _refuse(self, error: Exception, scope: Scope, send: Send, *, begun: bool) -> None:
         failure = _told(error)

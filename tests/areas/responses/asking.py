@@ -54,6 +54,13 @@ def checked(body: Any, schema: str = "Response") -> Any:
     return body
 
 
+def checked_event(event: Body) -> Body:
+    """Return an event that OpenAI's document describes."""
+    if DOCUMENT.exists():
+        validate(event, _schema_of(event["type"]))
+    return event
+
+
 def checked_events(raw: bytes) -> list[Body]:
     """Return the events of a whole stream: named, numbered without a gap, as OpenAI's document has them."""
     made = []
@@ -63,10 +70,7 @@ def checked_events(raw: bytes) -> list[Body]:
         assert name == f"event: {event['type']}"
         made.append(event)
     assert [event["sequence_number"] for event in made] == list(range(len(made)))
-    if DOCUMENT.exists():
-        for event in made:
-            validate(event, _schema_of(event["type"]))
-    return made
+    return [checked_event(event) for event in made]
 
 
 class Asking:
