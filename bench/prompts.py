@@ -15,8 +15,8 @@ from bench.rounds import Effort, repeated
 from bench.rows import DATABASES
 from bench.servers import Server
 from stackwright.areas.prompts import Prompts, apply
-from stackwright.areas.prompts.portable import Import, ImportedPrompt, ImportedVersion
-from stackwright.areas.prompts.writes import Who
+from stackwright.areas.prompts.ledger import Who
+from stackwright.areas.prompts.types import NewPrompt
 from stackwright.storage.sql.sqlite import SqliteDatabase
 from stackwright.wire.responses import PromptRef
 
@@ -62,18 +62,11 @@ async def _used(folder: Path, rounds: int) -> list[float]:
     await database.open()
     prompts = Prompts(database, "prompts")
     await prompts.prepare()
-    ids = [f"pmpt_{number}" for number in range(HELD)]
-    await prompts.transfer.take(WHO, Import(data=[_imported(number, one) for number, one in enumerate(ids)]))
-    references = [PromptRef(id=one, variables={"city": "San Francisco", "age": "30"}) for one in ids]
-    for reference in references:
-        await prompts.resolve(WHO.tenant, reference)
+    made = await asyncio.gather(*(prompts.create(WHO, NewPrompt(**_content(number))) for number in range(HELD)))
+    references = [PromptRef(id=one.id, variables={"city": "San Francisco", "age": "30"}) for one in made]
     times = [await _one(prompts, random.choice(references)) for _ in range(rounds)]
     await database.close()
     return times
-
-
-def _imported(number: int, id: str) -> ImportedPrompt:
-    return ImportedPrompt(id=id, versions=[ImportedVersion(**_content(number))])
 
 
 async def _one(prompts: Prompts, reference: PromptRef) -> float:

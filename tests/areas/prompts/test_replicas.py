@@ -9,9 +9,9 @@ import pytest
 from openai import ConflictError, NotFoundError
 
 from stackwright import AsyncStackwright
+from stackwright.areas.prompts.ledger import Who
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import NewDefault, NewPrompt, NewVersion
-from stackwright.areas.prompts.writes import Who
 from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.wire.responses import PromptRef
 from tests.areas.prompts.conftest import Replica

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from stackwright.areas.prompts.ledger import Who
 from stackwright.areas.prompts.portable import ExportQuery, Import
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import (
@@ -16,7 +17,6 @@ from stackwright.areas.prompts.types import (
     NewVersion,
     PromptChanges,
 )
-from stackwright.areas.prompts.writes import Who
 from stackwright.errors import Conflict, InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.wire.responses import PromptRef

@@ -45,11 +45,11 @@ def apply(resolved: Resolved, variables: Mapping[str, Any] | None, request: Mapp
     compiled = resolved.compiled
     given = variables or {}
     values = compiled.variables.check(given)
-    rendered = compiled.render(values, values.texts)
+    rendered = compiled.render(values)
     fields = merged(rendered, request)
     masked, shown = rendered, fields
-    if values.shown is not values.texts:
-        masked = compiled.render(values, values.shown)
+    if values.shown is not values:
+        masked = compiled.render(values.shown)
         shown = merged(masked, request)
     echo = {
         "id": resolved.prompt_id,

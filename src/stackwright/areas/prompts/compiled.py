@@ -48,8 +48,9 @@ class Compiled:
         """The prompt in one text; see `text_of`."""
         return text_of(self.spec)
 
-    def render(self, values: Values, texts: Texts) -> Rendered:
-        """Fill in checked values; `texts` are `values.texts`, or `values.shown` for what is kept or echoed."""
+    def render(self, values: Values) -> Rendered:
+        """Fill in checked values."""
+        texts = values.texts
         settings = self._plain.copy()
         for name, tree in self._trees.items():
             settings[name] = tree.render(texts)

@@ -17,6 +17,8 @@ def spec_of(body: Flat) -> Spec:
     # Beside a spec, `metadata` is the prompt's own.
     flat.pop("metadata", None)
     if body.prompt is not None:
+        if body.instructions is not None:
+            raise InvalidRequest("'prompt' is another name of 'instructions': give one of them.", param="prompt")
         flat["instructions"] = body.prompt
     if body.spec is None:
         return Spec(**flat)

@@ -7,12 +7,12 @@ from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.content import spec_of
 from stackwright.areas.prompts.failures import UnknownDraft
+from stackwright.areas.prompts.ledger import Ledger, Who
 from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.rows import DraftRow
 from stackwright.areas.prompts.spec import hash_of, normalized, packed, unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Draft, DraftDeleted, NewDraft
-from stackwright.areas.prompts.writes import Who, Writes
 from stackwright.errors import Conflict
 from stackwright.storage.sql import Script
 
@@ -20,9 +20,9 @@ from stackwright.storage.sql import Script
 class Drafts:
     """The drafts of all tenants. Saving one is no event: nobody's request sees it unless it asks for `draft`."""
 
-    def __init__(self, tables: Tables, writes: Writes, memory: Memory) -> None:
+    def __init__(self, tables: Tables, ledger: Ledger, memory: Memory) -> None:
         self._tables = tables
-        self._writes = writes
+        self._ledger = ledger
         self._memory = memory
 
     async def get(self, tenant: str, reference: str) -> Draft:
@@ -48,7 +48,7 @@ class Drafts:
         spec = packed(spec_of(body))
 
         def script() -> Script[DraftRow]:
-            prompt = (yield from self._writes.locked(who, reference)).row
+            prompt = (yield from self._ledger.held(who, reference)).row
             found = yield self._tables.draft(who.tenant, prompt.id)
             revision = self._tables.drafts.decode(found[0]).revision if found else 0
             if body.revision is not None and body.revision != revision:
@@ -78,7 +78,7 @@ class Drafts:
         """Delete the draft."""
 
         def script() -> Script[str]:
-            prompt = (yield from self._writes.locked(who, reference)).row
+            prompt = (yield from self._ledger.held(who, reference)).row
             if not (yield self._tables.drop_draft(who.tenant, prompt.id, None)):
                 raise UnknownDraft(prompt.id)
             return prompt.id

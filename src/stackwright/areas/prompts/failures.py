@@ -1,7 +1,7 @@
 """What can be wrong with a prompt, in the caller's words."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from stackwright.errors import Conflict, InvalidRequest
 
@@ -72,3 +72,42 @@ class PreconditionFailed(InvalidRequest):
 
     status = 412
     code = "precondition_failed"
+
+
+class NotAsExpected(Conflict):
+    """The default or a label does not point where the caller saw it point."""
+
+    def __init__(self, kind: Literal["default", "label"], name: str, found: int | None, expected: int | None) -> None:
+        is_now = "does not exist" if found is None else f"is version {found}"
+        wanted = "was expected not to exist" if expected is None else f"not version {expected}"
+        super().__init__(f"The {name} {is_now}, {wanted}.", param="expected_version", code=f"prompt_{kind}_conflict")
+
+
+class Yanked(Conflict):
+    """The version was taken back: nothing may point at it."""
+
+    code = "prompt_version_yanked"
+
+    def __init__(self, number: int, reason: str | None) -> None:
+        super().__init__(f"Version {number} was yanked{f': {reason}' if reason else ''}.", param="version")
+
+
+class InUse(Conflict):
+    """Something points at the version, so it cannot be taken back."""
+
+    code = "prompt_version_in_use"
+
+    def __init__(self, number: int, users: Sequence[str]) -> None:
+        them = "it" if len(users) == 1 else "them"
+        super().__init__(
+            f"Version {number} is in use by {', '.join(users)}: point {them} elsewhere first.", param="version"
+        )
+
+
+class Exists(Conflict):
+    """Another prompt has the id or the name."""
+
+    code = "prompt_exists"
+
+    def __init__(self, param: Literal["id", "name"], message: str) -> None:
+        super().__init__(message, param=param)

@@ -10,13 +10,13 @@ from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.cache import Lookups, Pointer, Pointers, Versions
 from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.failures import UnknownPrompt, UnknownVersion
+from stackwright.areas.prompts.ledger import is_id
 from stackwright.areas.prompts.metrics import HELD_BYTES, LAG_ROWS, LAG_SECONDS
 from stackwright.areas.prompts.rows import PromptRow, VersionRow
 from stackwright.areas.prompts.selecting import number_of
 from stackwright.areas.prompts.spec import unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Selector
-from stackwright.areas.prompts.writes import is_id
 from stackwright.errors import InvalidRequest, StackwrightError
 
 log = logging.getLogger("stackwright.prompts")
@@ -119,7 +119,7 @@ class Memory:
             if not found:
                 return None
             reference = found[0][0]
-        return await self._tables.prompts.find(tenant, reference)
+        return await self._tables.find(tenant, reference)
 
     async def _follow(self) -> None:
         while True:
@@ -164,7 +164,7 @@ class Memory:
             do = self._tables.changed_since(since, _BATCH)
             rows = await self._tables.backend.fetch(do.sql, *do.args)
             for tenant, prompt_id in dict.fromkeys((row[1], row[2]) for row in rows):
-                found = await self._tables.prompts.find(tenant, prompt_id)
+                found = await self._tables.find(tenant, prompt_id)
                 if found is not None:
                     self._pointers.put(tenant, found)
             if len(rows) < _BATCH:

@@ -19,7 +19,7 @@ class ExportQuery(Struct, kw_only=True):
     """One prompt, by id or name; absent: all of them, a page at a time."""
 
 
-class ImportedVersion(Flat, kw_only=True):
+class ImportedVersion(Flat, kw_only=True, forbid_unknown_fields=True):
     """A version under a number of its own."""
 
     version: Annotated[int, Meta(ge=1, le=2**31)] = 1
@@ -29,9 +29,11 @@ class ImportedVersion(Flat, kw_only=True):
     created_by: str | None = None
     yanked: bool = False
     yank_reason: str | None = None
+    hash: str | UnsetType = UNSET
+    """As exports have it; made anew of the content."""
 
 
-class ImportedPrompt(Struct, kw_only=True):
+class ImportedPrompt(Struct, kw_only=True, forbid_unknown_fields=True):
     """A prompt with its versions, as `export` writes it; little of it is required."""
 
     id: PromptId

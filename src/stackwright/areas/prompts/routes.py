@@ -3,6 +3,7 @@
 from typing import Any
 
 from stackwright.areas.prompts.diff import Diff, DiffQuery
+from stackwright.areas.prompts.ledger import Who
 from stackwright.areas.prompts.portable import Export, ExportQuery, Import, ImportResult
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import (
@@ -29,7 +30,6 @@ from stackwright.areas.prompts.types import (
     VersionList,
     Yank,
 )
-from stackwright.areas.prompts.writes import Who
 from stackwright.http.call import Call
 from stackwright.http.operation import Api
 from stackwright.kit.page import PageQuery

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+SEARCHED = ("id", "name", "description", "notes", "text")
+"""What `q` looks through, the most telling first."""
 TEXT, NOTES = 8000, 4000
 """Characters of a prompt's text, and of its versions' notes, that `q` searches."""
 
@@ -35,10 +37,6 @@ class PromptRow(Struct):
     updated_at: int
     revision: int
     """Grows with every change; the etag."""
-    text: str
-    """Of the newest version, as much as is searched."""
-    notes: str
-    searched: str
 
     @property
     def label_versions(self) -> dict[str, int]:
@@ -55,6 +53,15 @@ class PromptRow(Struct):
     @property
     def etag(self) -> str:
         return f'"{self.revision}"'
+
+
+class StoredPrompt(PromptRow):
+    """A prompt, and what `q` looks through."""
+
+    text: str
+    """Of the newest version, as much as is searched."""
+    notes: str
+    searched: str
 
 
 class PointerRow(Struct):
@@ -117,9 +124,9 @@ def json_text(value: Any) -> str:
     return _encode(value).decode()
 
 
-def searched(row: PromptRow, **changes: Any) -> str:
+def searched(row: StoredPrompt, **changes: Any) -> str:
     """Return what `q` looks through, as it is after some changes."""
-    told = [changes.get(name, getattr(row, name)) for name in ("id", "name", "description", "notes", "text")]
+    told = [changes.get(name, getattr(row, name)) for name in SEARCHED]
     return "\n".join(filter(None, told)).casefold()
 
 

@@ -1,14 +1,16 @@
 """Which version a selector means. A label that does not exist is an error, never another version."""
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
 from stackwright.areas.prompts.failures import UnknownLabel, UnknownVersion
-from stackwright.areas.prompts.types import Selector
+from stackwright.areas.prompts.types import LABEL_PATTERN, Selector
 from stackwright.errors import InvalidRequest
 
 DRAFT = "draft"
 LATEST = "latest"
+_LABEL = re.compile(LABEL_PATTERN)
 RESERVED = (LATEST, DRAFT, "default")
 
 
@@ -52,7 +54,11 @@ def number_of(prompt: Pointed, selector: Selector) -> int:
 
 
 def check_label(name: str) -> None:
-    """Raise `InvalidRequest` for a name that means something else already."""
+    """Raise `InvalidRequest` for what is no name of a label, or means something else already."""
+    if not _LABEL.fullmatch(name):
+        raise InvalidRequest(
+            f"Invalid label '{name}': expected a string that matches the pattern '{LABEL_PATTERN}'.", param="label"
+        )
     if name in RESERVED:
         raise InvalidRequest(
             f"Invalid label '{name}': {', '.join(RESERVED)} have a meaning of their own.", param="label"

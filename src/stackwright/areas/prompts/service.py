@@ -12,9 +12,13 @@ from stackwright.areas.prompts.apply import Resolved, apply
 from stackwright.areas.prompts.content import content_of
 from stackwright.areas.prompts.drafts import Drafts
 from stackwright.areas.prompts.failures import UnknownPrompt
+from stackwright.areas.prompts.ledger import Ledger, Who, Written
+from stackwright.areas.prompts.listing import Listing
 from stackwright.areas.prompts.memory import Memory
-from stackwright.areas.prompts.rows import PromptRow, json_text
+from stackwright.areas.prompts.pointing import Pointing
+from stackwright.areas.prompts.rows import PromptRow, StoredPrompt, json_text
 from stackwright.areas.prompts.selecting import DRAFT, checked_name, number_of
+from stackwright.areas.prompts.spec import check_request
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.transfer import Transfer
 from stackwright.areas.prompts.types import (
@@ -32,7 +36,7 @@ from stackwright.areas.prompts.types import (
     Selector,
 )
 from stackwright.areas.prompts.versions import Versions
-from stackwright.areas.prompts.writes import Who, Writes, Written
+from stackwright.areas.prompts.writes import Writes
 from stackwright.errors import InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Migration, Script, SqlBackend
@@ -45,11 +49,13 @@ class Prompts:
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._backend = backend
         self._tables = Tables(backend, table_name)
-        self._writes = Writes(self._tables)
+        ledger = Ledger(self._tables)
+        self._writes, self._pointing = Writes(ledger), Pointing(ledger)
+        self._listing = Listing(self._tables)
         self.memory = Memory(self._tables)
-        self.drafts = Drafts(self._tables, self._writes, self.memory)
+        self.drafts = Drafts(self._tables, ledger, self.memory)
         self.versions = Versions(self._tables, self._writes, self.memory, self.drafts)
-        self.transfer = Transfer(self._tables, self._writes, self.memory)
+        self.transfer = Transfer(self._tables, ledger, self.memory)
 
     @property
     def name(self) -> str:
@@ -95,6 +101,7 @@ class Prompts:
         else:
             items += body.input or ()
         request = merged.shown | {"input": items, "prompt": merged.prompt}
+        check_request(request)
         return RenderedPrompt(
             prompt_id=resolved.prompt_id, version=resolved.version, hash=resolved.hash, request=request
         )
@@ -116,7 +123,7 @@ class Prompts:
 
     async def page(self, tenant: str, query: ListQuery) -> PromptList:
         """Return some prompts, each with its default's text."""
-        found = await self._tables.page(tenant, query)
+        found = await self._listing.page(tenant, query)
         data = [shown.prompt(row, await self.memory.of(tenant, row, row.default_version)) for row in found.rows]
         return PromptList.of(data, has_more=found.has_more)
 
@@ -129,7 +136,7 @@ class Prompts:
     async def set_default(self, who: Who, reference: str, body: NewDefault) -> Prompt:
         """Point the default at a version."""
         written = await self._backend.transact(
-            lambda: self._writes.set_default(who, reference, body.version, body.expected_version)
+            lambda: self._pointing.set_default(who, reference, body.version, body.expected_version)
         )
         return self._shown(who.tenant, written)
 
@@ -138,13 +145,13 @@ class Prompts:
         checked = body.expected_version is not UNSET
         expected = None if body.expected_version is UNSET else body.expected_version
         row = await self._backend.transact(
-            lambda: self._writes.set_label(who, reference, label, body.version, expected, checked=checked)
+            lambda: self._pointing.set_label(who, reference, label, body.version, expected, checked=checked)
         )
         return await self._after(who.tenant, row)
 
     async def drop_label(self, who: Who, reference: str, label: str, expected: int | None) -> Prompt:
         """Take a label away."""
-        row = await self._backend.transact(lambda: self._writes.drop_label(who, reference, label, expected))
+        row = await self._backend.transact(lambda: self._pointing.drop_label(who, reference, label, expected))
         return await self._after(who.tenant, row)
 
     async def delete(self, who: Who, reference: str) -> PromptDeleted:
@@ -178,9 +185,9 @@ class Prompts:
         return shown.prompt(written.prompt, self.memory.hold(tenant, written.version))
 
 
-def _new_row(prompt_id: str, body: NewPrompt) -> PromptRow:
+def _new_row(prompt_id: str, body: NewPrompt) -> StoredPrompt:
     now = int(time.time())
-    return PromptRow(
+    return StoredPrompt(
         id=prompt_id,
         name=checked_name(body.name),
         description=body.description,

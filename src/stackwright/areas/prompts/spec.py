@@ -1,6 +1,7 @@
 """What a version is made of: the fields of a Responses request that a prompt may carry, and its variables."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -97,9 +98,13 @@ def normalized(spec: Spec) -> Spec:
 
 def _check_settings(spec: Spec) -> None:
     """Refuse what `/v1/responses` would refuse, by its own type."""
-    settings = {name: value for name in SETTINGS if (value := getattr(spec, name)) is not None}
+    check_request({name: value for name in SETTINGS if (value := getattr(spec, name)) is not None})
+
+
+def check_request(request: Mapping[str, Any]) -> None:
+    """Raise `InvalidRequest` for what could not be sent to `/v1/responses`."""
     try:
-        msgspec.convert(settings, ResponseRequest)
+        msgspec.convert(request, ResponseRequest)
     except msgspec.ValidationError as error:
         raise from_decoding(error) from None
 

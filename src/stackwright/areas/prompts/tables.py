@@ -1,14 +1,12 @@
 """The tables of prompts, and the statements that are not a typed row's."""
 # ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from stackwright.areas.prompts.rows import DraftRow, EventRow, PointerRow, PromptRow, VersionRow, json_text
-from stackwright.areas.prompts.types import ListQuery
-from stackwright.errors import InvalidRequest
+from stackwright.areas.prompts.rows import DraftRow, EventRow, PointerRow, PromptRow, StoredPrompt, VersionRow
 from stackwright.storage.sql import Do, Migration, SqlBackend, Value
 from stackwright.storage.sql.columns import Columns, quoted
-from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.rows import Table
 
 
 class Tables:
@@ -17,16 +15,28 @@ class Tables:
     def __init__(self, backend: SqlBackend, name: str) -> None:
         self.backend = backend
         self.name = name
-        self.prompts = Table(backend, name, PromptRow, kind="prompt")
+        self.prompts = Table(backend, name, StoredPrompt, kind="prompt")
         self.events = Table(backend, f"{name}_events", EventRow, kind="event", indexes=[("prompt_id",)])
+        self.heads = Columns(PromptRow)
         self.versions = Columns(VersionRow)
         self.drafts = Columns(DraftRow)
         self.pointers = Columns(PointerRow)
         self._prompts, self._events = quoted(name), quoted(f"{name}_events")
         self._versions, self._drafts = quoted(f"{name}_versions"), quoted(f"{name}_drafts")
         self._sequence = quoted(f"{name}_sequence")
-        self._one = "tenant = $1 AND prompt_id = $2"
-        self._sql: dict[str, str] = {}
+        self._render()
+
+    def _render(self) -> None:
+        """Spell out once what is asked often."""
+        one, versions, render = "tenant = $1 AND prompt_id = $2", self.versions, self.backend.render
+        self._by_name = render(f"SELECT id FROM {self._prompts} WHERE tenant = $1 AND name = $2")
+        self._head = render(f"SELECT {self.heads.listed} FROM {self._prompts} WHERE tenant = $1 AND id = $2")
+        self._version = render(f"SELECT {versions.listed} FROM {self._versions} WHERE {one} AND version = $3")
+        self._add_version = render(_insert(self._versions, versions))
+        self._next_change = f"UPDATE {self._sequence} SET value = value + 1 WHERE id = 1 RETURNING value"
+        self._last_change = f"SELECT value FROM {self._sequence} WHERE id = 1"
+        self._one = one
+        self._changes: dict[tuple[str, ...], str] = {}
 
     @property
     def migrations(self) -> list[Migration]:
@@ -46,19 +56,28 @@ class Tables:
             f"INSERT INTO {self._sequence} (id, value) VALUES (1, 0)",
         ]
 
-    def _rendered(self, sql: str) -> str:
-        if sql not in self._sql:
-            self._sql[sql] = self.backend.render(sql)
-        return self._sql[sql]
+    async def find(self, tenant: str, prompt_id: str) -> PromptRow | None:
+        """Return a prompt, a deleted one too, or None."""
+        found = await self.backend.fetch(self._head, tenant, prompt_id)
+        return self.heads.decode(found[0]) if found else None
+
+    def change(self, tenant: str, prompt_id: str, fields: Mapping[str, Value]) -> Do:
+        """Set columns of a prompt."""
+        names = tuple(fields)
+        if names not in self._changes:
+            changes = ", ".join(f"{quoted(name)} = ${place}" for place, name in enumerate(names, 3))
+            self._changes[names] = self.backend.render(
+                f"UPDATE {self._prompts} SET {changes} WHERE tenant = $1 AND id = $2"
+            )
+        return Do(self._changes[names], (tenant, prompt_id, *fields.values()))
 
     def by_name(self, tenant: str, name: str) -> Do:
         """Select the id of the prompt of this name."""
-        return Do(self._rendered(f"SELECT id FROM {self._prompts} WHERE tenant = $1 AND name = $2"), (tenant, name))
+        return Do(self._by_name, (tenant, name))
 
     def version(self, tenant: str, prompt_id: str, version: int) -> Do:
         """Select one version."""
-        sql = f"SELECT {self.versions.listed} FROM {self._versions} WHERE {self._one} AND version = $3"
-        return Do(self._rendered(sql), (tenant, prompt_id, version))
+        return Do(self._version, (tenant, prompt_id, version))
 
     def versions_of(self, tenant: str, prompt_id: str, *, after: int | None, descending: bool, limit: int) -> Do:
         """Select some versions by number."""
@@ -69,13 +88,11 @@ class Tables:
             f"ORDER BY version {order} LIMIT $3"
         )
         args: tuple[Value, ...] = (tenant, prompt_id, limit)
-        return Do(self._rendered(sql), args if after is None else (*args, after))
+        return Do(self.backend.render(sql), args if after is None else (*args, after))
 
     def add_version(self, tenant: str, row: VersionRow) -> Do:
         """Insert a version. The primary key is the last word on its number."""
-        places = ", ".join(f"${place}" for place in range(1, len(self.versions.names) + 2))
-        sql = f"INSERT INTO {self._versions} (tenant, {self.versions.listed}) VALUES ({places})"
-        return Do(self._rendered(sql), (tenant, *self.versions.encode(row)))
+        return Do(self._add_version, (tenant, *self.versions.encode(row)))
 
     def yank(self, tenant: str, prompt_id: str, version: int, reason: str | None) -> Do:
         """Mark a version as not to be chosen."""
@@ -83,41 +100,38 @@ class Tables:
             f"UPDATE {self._versions} SET yanked = 1, yank_reason = $4 WHERE {self._one} AND version = $3 "
             f"RETURNING {self.versions.listed}"
         )
-        return Do(self._rendered(sql), (tenant, prompt_id, version, reason))
+        return Do(self.backend.render(sql), (tenant, prompt_id, version, reason))
 
     def latest(self, tenant: str, prompt_id: str) -> Do:
         """Select the number of the newest version that is not yanked."""
         sql = f"SELECT MAX(version) FROM {self._versions} WHERE {self._one} AND yanked = 0"
-        return Do(self._rendered(sql), (tenant, prompt_id))
+        return Do(self.backend.render(sql), (tenant, prompt_id))
 
     def draft(self, tenant: str, prompt_id: str) -> Do:
         """Select the draft."""
         sql = f"SELECT {self.drafts.listed} FROM {self._drafts} WHERE {self._one}"
-        return Do(self._rendered(sql), (tenant, prompt_id))
+        return Do(self.backend.render(sql), (tenant, prompt_id))
 
     def keep_draft(self, tenant: str, row: DraftRow) -> Do:
         """Insert the draft or replace it."""
-        places = ", ".join(f"${place}" for place in range(1, len(self.drafts.names) + 2))
         changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in self.drafts.names[1:])
-        sql = (
-            f"INSERT INTO {self._drafts} (tenant, {self.drafts.listed}) VALUES ({places}) "
-            f"ON CONFLICT (tenant, prompt_id) DO UPDATE SET {changes}"
-        )
-        return Do(self._rendered(sql), (tenant, *self.drafts.encode(row)))
+        sql = f"{_insert(self._drafts, self.drafts)} ON CONFLICT (tenant, prompt_id) DO UPDATE SET {changes}"
+        return Do(self.backend.render(sql), (tenant, *self.drafts.encode(row)))
 
     def drop_draft(self, tenant: str, prompt_id: str, revision: int | None) -> Do:
         """Delete the draft, or only that revision of it; returns one row if it was there."""
         sql = f"DELETE FROM {self._drafts} WHERE {self._one}{'' if revision is None else ' AND revision = $3'}"
         args: tuple[Value, ...] = (tenant, prompt_id)
-        return Do(self._rendered(f"{sql} RETURNING revision"), args if revision is None else (*args, revision))
+        do = f"{sql} RETURNING revision"
+        return Do(self.backend.render(do), args if revision is None else (*args, revision))
 
     def next_change(self) -> Do:
         """Take the next number of the order of changes. Whoever has it holds up the others until its commit."""
-        return Do(self._rendered(f"UPDATE {self._sequence} SET value = value + 1 WHERE id = 1 RETURNING value"))
+        return Do(self._next_change)
 
     def last_change(self) -> Do:
         """Select the number of the newest change."""
-        return Do(f"SELECT value FROM {self._sequence} WHERE id = 1")
+        return Do(self._last_change)
 
     def changed_since(self, change: int, limit: int) -> Do:
         """Select change, tenant, prompt and time of what changed after a number, in order."""
@@ -125,7 +139,7 @@ class Tables:
             f"SELECT change, tenant, prompt_id, created_at FROM {self._events} "
             f"WHERE change > $1 ORDER BY change LIMIT {int(limit)}"
         )
-        return Do(self._rendered(sql), (change,))
+        return Do(self.backend.render(sql), (change,))
 
     def everybodys(self, after: int, limit: int) -> Do:
         """Select `seq`, tenant and `pointers` of all tenants' prompts, in order of arrival."""
@@ -133,58 +147,9 @@ class Tables:
             f"SELECT seq, tenant, {self.pointers.listed} FROM {self._prompts} "
             f"WHERE seq > $1 ORDER BY seq LIMIT {int(limit)}"
         )
-        return Do(self._rendered(sql), (after,))
-
-    async def page(self, tenant: str, query: ListQuery) -> Slice[PromptRow]:
-        """Return some prompts in order of arrival."""
-        do, backwards = self._page(tenant, query)
-        found = await self.backend.fetch(do.sql, *do.args)
-        if not found:
-            await self._check_cursors(tenant, query)
-        rows = [self.prompts.columns.decode(row) for row in found[: query.limit]]
-        if backwards:
-            rows.reverse()
-        return Slice(rows, len(found) > query.limit)
-
-    async def _check_cursors(self, tenant: str, query: ListQuery) -> None:
-        for param in ("after", "before"):
-            cursor = getattr(query, param)
-            if cursor is not None and await self.prompts.find(tenant, cursor) is None:
-                raise InvalidRequest(f"No prompt with id '{cursor}' to page from.", param=param)
-
-    def _page(self, tenant: str, query: ListQuery) -> tuple[Do, bool]:
-        args: list[Value] = [tenant]
-        conditions = ["tenant = $1", f"archived_at IS {'NOT NULL' if query.archived else 'NULL'}"]
-
-        def where(condition: str, value: Value) -> None:
-            args.append(value)
-            conditions.append(condition.format(f"${len(args)}"))
-
-        if query.q:
-            where("searched LIKE {} ESCAPE '!'", _like(query.q))
-        # REPLACE tells whether a text holds another without anybody's wildcards, in both dialects.
-        if query.tag is not None:
-            where("REPLACE(tags, {}, '') <> tags", json_text(query.tag))
-        if query.label is not None:
-            where("REPLACE(labels, {}, '') <> labels", json_text(query.label) + ":")
-        ascending = query.order == "asc"
-        place = f"(SELECT seq FROM {self._prompts} WHERE tenant = $1 AND id = {{}})"
-        if query.after is not None:
-            where(f"seq {'>' if ascending else '<'} {place}", query.after)
-        if query.before is not None:
-            where(f"seq {'<' if ascending else '>'} {place}", query.before)
-        backwards = query.before is not None and query.after is None
-        direction = "ASC" if ascending is not backwards else "DESC"
-        args.append(query.limit + 1)
-        sql = (
-            f"SELECT {self.prompts.columns.listed} FROM {self._prompts} WHERE {' AND '.join(conditions)} "
-            f"ORDER BY seq {direction} LIMIT ${len(args)}"
-        )
-        return Do(self._rendered(sql), tuple(args)), backwards
+        return Do(self.backend.render(sql), (after,))
 
 
-def _like(text: str) -> str:
-    escaped = text.casefold()
-    for special in "!%_":
-        escaped = escaped.replace(special, "!" + special)
-    return f"%{escaped}%"
+def _insert(table: str, columns: Columns[VersionRow] | Columns[DraftRow]) -> str:
+    places = ", ".join(f"${place}" for place in range(1, len(columns.names) + 2))
+    return f"INSERT INTO {table} (tenant, {columns.listed}) VALUES ({places})"

@@ -5,6 +5,7 @@ import time
 from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.content import content_of
 from stackwright.areas.prompts.failures import UnknownPrompt
+from stackwright.areas.prompts.ledger import Held, Ledger, Who
 from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.portable import (
     Export,
@@ -17,11 +18,11 @@ from stackwright.areas.prompts.portable import (
     ImportedVersion,
     ImportResult,
 )
-from stackwright.areas.prompts.rows import TEXT, PromptRow, VersionRow, json_text, noted, searched
+from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, VersionRow, json_text, noted, searched
 from stackwright.areas.prompts.selecting import check_label, checked_name
 from stackwright.areas.prompts.spec import text_of, unpacked
 from stackwright.areas.prompts.tables import Tables
-from stackwright.areas.prompts.writes import Content, Held, Who, Writes
+from stackwright.areas.prompts.writes import Content
 from stackwright.errors import Conflict, InvalidRequest
 from stackwright.storage.sql import Script
 
@@ -31,22 +32,20 @@ _PAGE = 1000
 class Transfer:
     """Takes prompts in and gives them out."""
 
-    def __init__(self, tables: Tables, writes: Writes, memory: Memory) -> None:
+    def __init__(self, tables: Tables, ledger: Ledger, memory: Memory) -> None:
         self._tables = tables
-        self._writes = writes
+        self._ledger = ledger
         self._memory = memory
 
     async def export(self, tenant: str, query: ExportQuery) -> Export:
         """Return one prompt, or a page of all of them, deleted ones included, in order of arrival."""
-        if query.prompt is not None:
-            one = await self._memory.find(tenant, query.prompt)
-            if one is None:
-                raise UnknownPrompt(query.prompt)
-            rows, more = [one], False
-        else:
+        if query.prompt is None:
             found = await self._tables.prompts.page(tenant, limit=query.limit, after=query.after, order="asc")
-            rows, more = found.rows, found.has_more
-        return Export.of([await self._exported(tenant, row) for row in rows], has_more=more)
+            return Export.of([await self._exported(tenant, row) for row in found.rows], has_more=found.has_more)
+        one = await self._memory.find(tenant, query.prompt)
+        if one is None:
+            raise UnknownPrompt(query.prompt)
+        return Export.of([await self._exported(tenant, one)], has_more=False)
 
     async def _exported(self, tenant: str, row: PromptRow) -> ExportedPrompt:
         return ExportedPrompt(
@@ -88,7 +87,7 @@ class Transfer:
     def _taking(
         self, who: Who, one: ImportedPrompt, contents: dict[int, Content]
     ) -> Script[tuple[Imported, PromptRow]]:
-        change = yield from self._writes.turn()
+        change = yield from self._ledger.turn()
         found = yield self._tables.prompts.select_do(who.tenant, one.id)
         if not found:
             row = yield from self._made(who, change, one, contents)
@@ -111,7 +110,7 @@ class Transfer:
         yield self._tables.prompts.insert_do(who.tenant, row)
         for version in one.versions:
             yield self._tables.add_version(who.tenant, _version(who, one.id, version, contents[version.version]))
-        yield from self._writes.record(who, change, one.id, "prompt.imported", {"versions": sorted(contents)})
+        yield from self._ledger.record(who, change, one.id, "prompt.imported", {"versions": sorted(contents)})
         return row
 
     def _added(self, who: Who, row: PromptRow, version: ImportedVersion, content: Content) -> Script[list[int]]:
@@ -131,10 +130,10 @@ class Transfer:
         row = held.row
         last = max(row.last_version, *new)
         latest = (yield self._tables.latest(who.tenant, row.id))[0][0]
-        newest = yield from self._writes.version(who, row, last)
+        newest = yield from self._ledger.version(who, row, last)
         follows = row.default_policy == "follow" and latest > row.latest_version
         return (
-            yield from self._writes.change(
+            yield from self._ledger.change(
                 who,
                 held,
                 "prompt.imported",
@@ -191,12 +190,12 @@ def _refused(place: int, one: ImportedPrompt, why: str) -> InvalidRequest:
     return InvalidRequest(f"Prompt '{one.id}' cannot be imported: {why}", param=f"data[{place}]")
 
 
-def _row(one: ImportedPrompt, contents: dict[int, Content]) -> PromptRow:
+def _row(one: ImportedPrompt, contents: dict[int, Content]) -> StoredPrompt:
     now = int(time.time())
     last = max(contents)
     latest = max(version.version for version in one.versions if not version.yanked)
     default = one.default_version or latest
-    row = PromptRow(
+    row = StoredPrompt(
         id=one.id,
         name=one.name,
         description=one.description,

@@ -11,7 +11,8 @@ from stackwright.wire.metadata import Metadata
 Policy = Literal["follow", "pinned"]
 PromptId = Annotated[str, Meta(pattern=r"^pmpt_[A-Za-z0-9_-]{1,128}$")]
 Name = Annotated[str, Meta(pattern=r"^[^\s/?#%][^/?#%\n]{0,127}$")]
-LabelName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
+LABEL_PATTERN = r"^[a-z][a-z0-9_.-]{0,62}$"
+LabelName = Annotated[str, Meta(pattern=LABEL_PATTERN)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
 Note = Annotated[str, Meta(max_length=2000)]

@@ -19,11 +19,11 @@ class Values:
 
     __slots__ = ("parts", "shown", "texts")
 
-    def __init__(self, texts: Texts, shown: Texts, parts: Mapping[str, dict[str, Any]]) -> None:
+    def __init__(self, texts: Texts, parts: Mapping[str, dict[str, Any]], shown: "Values | None" = None) -> None:
         self.texts = texts
-        self.shown = shown
-        """The same with `MASK` for sensitive values; the very same mapping when there are none."""
         self.parts = parts
+        self.shown = self if shown is None else shown
+        """What may be kept or echoed: `MASK` in place of sensitive values. The very same when there are none."""
 
 
 class Variables:
@@ -86,7 +86,7 @@ class Variables:
                 texts.update(dict.fromkeys(keys, ""))
         if missing or problems or known < len(given):
             raise self._refusal(missing, problems, given)
-        return Values(texts, self._masked(texts) if self._sensitive else texts, parts)
+        return Values(texts, parts, self._masked(texts, parts) if self._sensitive else None)
 
     def _fill(
         self, variable: Variable, value: Any, texts: dict[str, str], parts: dict[str, dict[str, Any]]
@@ -105,12 +105,13 @@ class Variables:
             return (f"Invalid value for prompt variable '{variable.name}': {wrong}.",)
         return ()
 
-    def _masked(self, texts: Texts) -> dict[str, str]:
-        masked = dict(texts)
-        for _, variable, _, keys in self._plan:
+    def _masked(self, texts: Texts, parts: Mapping[str, dict[str, Any]]) -> Values:
+        shown, shown_parts = dict(texts), dict(parts)
+        for name, variable, _, keys in self._plan:
             if variable.declaration.sensitive:
-                masked.update(dict.fromkeys(keys, MASK))
-        return masked
+                shown.update(dict.fromkeys(keys, MASK))
+                shown_parts.pop(name, None)
+        return Values(shown, shown_parts)
 
     def _refusal(self, missing: Sequence[str], problems: Sequence[str], given: Mapping[str, Any]) -> InvalidRequest:
         complaints = list(problems)

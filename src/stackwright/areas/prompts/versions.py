@@ -11,6 +11,7 @@ from stackwright.areas.prompts.content import content, content_of, spec_of, with
 from stackwright.areas.prompts.diff import Diff, DiffQuery, compare
 from stackwright.areas.prompts.drafts import Drafts
 from stackwright.areas.prompts.failures import Moved, UnknownVersion
+from stackwright.areas.prompts.ledger import Who, Written
 from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.rows import PromptRow
 from stackwright.areas.prompts.selecting import DRAFT, LATEST, number_of
@@ -23,7 +24,7 @@ from stackwright.areas.prompts.types import (
     PromptVersion,
     VersionList,
 )
-from stackwright.areas.prompts.writes import Content, Who, Writes, Written
+from stackwright.areas.prompts.writes import Content, Writes
 from stackwright.errors import InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Script
@@ -114,8 +115,17 @@ class Versions:
         """Return what differs between two versions."""
         row = await self._memory.row(tenant, reference)
         after = await self._either(tenant, row, query.to or LATEST)
-        before = await self._either(tenant, row, query.from_ or str(max(row.latest_version - 1, 1)))
+        before = await self._either(tenant, row, query.from_) if query.from_ else await self._before_latest(tenant, row)
         return _compared(row.id, before, after)
+
+    async def _before_latest(self, tenant: str, row: PromptRow) -> Resolved:
+        """Return the version before the latest; the latest itself when it is the first. Imported ones leave gaps."""
+        latest = row.latest_version
+        do = self._tables.versions_of(tenant, row.id, after=latest, descending=True, limit=1)
+        found = await self._backend.fetch(do.sql, *do.args)
+        if not found:
+            return await self._memory.of(tenant, row, latest)
+        return self._memory.hold(tenant, self._tables.versions.decode(found[0]))
 
     async def _either(self, tenant: str, row: PromptRow, selector: str) -> Resolved:
         if selector == DRAFT:
