@@ -9,6 +9,8 @@ from stackwright.errors import InvalidRequest
 _PATH = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
 _MISSING = re.compile(r"^Object missing required field `(.+?)`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.+?)`$")
+_PATTERN = re.compile(r"^Expected `str` matching regex '(.+)'$")
 _BOUND = re.compile(r"^Expected `(?P<want>\w+)` (?P<bound>of length )?(?P<op>[<>]=?) (?P<limit>\S+)$")
 
 _NOUNS = {
@@ -33,7 +35,14 @@ def from_decoding(error: msgspec.DecodeError, where: str = "") -> InvalidRequest
     found = _PATH.search(message)
     param = (where + (found.group(1) if found else "")).lstrip(".")
     text = _PATH.sub("", message)
-    return _missing(text, param) or _out_of_bounds(text, param) or _wrong_type(text, param) or _other(text, param)
+    return (
+        _missing(text, param)
+        or _unknown(text, param)
+        or _out_of_bounds(text, param)
+        or _unlike(text, param)
+        or _wrong_type(text, param)
+        or _other(text, param)
+    )
 
 
 def _missing(text: str, param: str) -> InvalidRequest | None:
@@ -42,6 +51,26 @@ def _missing(text: str, param: str) -> InvalidRequest | None:
         return None
     name = f"{param}.{found.group(1)}" if param else found.group(1)
     return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+
+
+def _unknown(text: str, param: str) -> InvalidRequest | None:
+    found = _UNKNOWN.match(text)
+    if not found:
+        return None
+    name = f"{param}.{found.group(1)}" if param else found.group(1)
+    return InvalidRequest(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+
+
+def _unlike(text: str, param: str) -> InvalidRequest | None:
+    found = _PATTERN.match(text)
+    if not found:
+        return None
+    return InvalidRequest(
+        f"Invalid {_quoted(param)}: string does not match pattern. "
+        f"Expected a string that matches the pattern '{found.group(1)}'.",
+        param=param or None,
+        code="invalid_value",
+    )
 
 
 def _out_of_bounds(text: str, param: str) -> InvalidRequest | None:
