@@ -97,8 +97,11 @@ def test_connecting_says_why_a_backend_does_not_answer_and_ends_with_1(
     (tmp_path / "run.yaml").write_text(RUN_FILE.format(url=url))
     done = run(tmp_path, "check", "run.yaml", "--connect")
     _, kv, sql = rows(done)
-    assert (done.returncode, kv[4]) == (1, "not made yet")
-    assert reason in sql[4]
+    assert (done.returncode, kv[4], sql[4]) == (1, "not made yet", "no")
+    [told] = done.stderr.splitlines()
+    assert told.startswith("sql_default: ")
+    assert reason in told
+    assert "Backend" not in told
     assert postgres_server.password not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 

@@ -85,8 +85,8 @@ def test_what_cannot_be_upgraded_now_is_told(tmp_path: Path) -> None:
     away = '{type: sql_postgres, connection_string: "postgresql://a:planted-secret@127.0.0.1:1/b"}'
     (tmp_path / "run.yaml").write_text(RUN_FILE % away)
     status, upgrade = (run(tmp_path, "db", command, "run.yaml") for command in ("status", "upgrade"))
-    assert "sql_default: Backend 'sql_default': cannot connect to a@127.0.0.1:1/b" in status.stderr
-    assert "Backend 'sql_default': cannot connect to a@127.0.0.1:1/b" in upgrade.stderr
+    assert "sql_default: cannot connect to a@127.0.0.1:1/b" in status.stderr
+    assert "sql_default: cannot connect to a@127.0.0.1:1/b" in upgrade.stderr
     for done in (status, upgrade):
         assert done.stderr.count("cannot connect") == 1
         assert "planted-secret" not in done.stderr + done.stdout

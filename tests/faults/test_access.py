@@ -32,7 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/metrics", "/openapi.json", "/docs", "/nope"])
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/v1/chat/completions", "/metrics", "/openapi.json", "/docs/x", "/nope"]
+)
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-wrong"}, {"authorization": "Basic sk-red"}])
 def test_nobody_gets_in_without_a_key(server: RunningServer, path: str, headers: dict[str, str]) -> None:
     answer = server.get(path, **headers)

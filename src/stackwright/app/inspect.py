@@ -10,6 +10,7 @@ from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of, groups
 from stackwright.config.storage import SqliteBackend
 from stackwright.errors import StackwrightError
+from stackwright.kit.text import told_once
 from stackwright.storage.backends import NamedBackends, open_backends
 
 _DEADLINE = 3.0
@@ -71,7 +72,7 @@ async def _connected(run: RunFile, *, read_only: bool) -> AsyncIterator[NamedBac
 
 def _refuse_troubles(backends: NamedBackends) -> None:
     if troubles := backends.troubles():
-        raise StackwrightError("; ".join(f"{name}: {why}" for name, why in troubles.items()))
+        raise StackwrightError("; ".join(told_once(troubles.items())))
 
 
 def _rows(run: RunFile, backends: NamedBackends) -> list[BackendRow]:

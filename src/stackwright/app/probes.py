@@ -14,6 +14,7 @@ from stackwright.errors import Unavailable
 from stackwright.http.call import Call
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.operation import Api, respond
+from stackwright.kit.text import told_once
 
 api = Api("Health")
 
@@ -49,7 +50,7 @@ class Probes:
             raise NotReady("Not ready: the server is shutting down.")
         troubles = self._troubles()
         if troubles:
-            raise NotReady("Not ready: " + "; ".join(f"{name}: {why}" for name, why in troubles.items()))
+            raise NotReady(f"Not ready: {'; '.join(told_once(troubles.items()))}")
         return Readiness()
 
 

@@ -17,6 +17,9 @@ from stackwright.http.lifecycle import Lifecycle
 
 log = logging.getLogger(__name__)
 
+# What is cut at the end of the grace is told by us, as what it is: expected.
+logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith("Cancel "))
+
 _BACKLOG = 2048
 _HEAD_SECONDS = 10.0
 _HEAD_BYTES = 64 * 1024
@@ -117,18 +120,24 @@ class _Server(uvicorn.Server):
     def _start_draining(self) -> None:
         active = self._lifecycle.active
         if active:
-            what = "1 request" if active == 1 else f"{active} requests"
-            log.info("Stopping. Waiting for %s, at most %g s; a second signal ends it now.", what, self._grace)
+            words = "Stopping. Waiting for %s, at most %g s; a second signal ends it now."
+            log.info(words, _requests(active), self._grace)
         self._drained = self._loop.create_task(self._drain())
 
     async def _drain(self) -> None:
         await self._lifecycle.idle(self._grace)
+        if active := self._lifecycle.active:
+            log.warning("The grace of %g s is over: cutting %s.", self._grace, _requests(active))
         self.should_exit = True
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         with self.capture_signals():
             await self._serve(sockets)
+
+
+def _requests(active: int) -> str:
+    return "1 request" if active == 1 else f"{active} requests"
 
 
 async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grace: float, message_bytes: int) -> None:

@@ -26,7 +26,7 @@ class Supervisor:
     """Keeps `count` workers alive until it is told to stop."""
 
     def __init__(self, command: Sequence[str], sock: socket.socket, *, count: int, environ: Mapping[str, str]) -> None:
-        """`command` follows `python -m stackwright`; each worker gets the socket as `--fd`, the first `--table` too."""
+        """`command` follows `python -m stackwright`; each worker gets the socket as `--fd`, one of them `--table` too."""
         sock.set_inheritable(True)
         self._command = [sys.executable, "-m", "stackwright", *command, "--fd", str(sock.fileno())]
         self._command += ["--supervisor", str(os.getpid())]
@@ -37,7 +37,7 @@ class Supervisor:
         self._early_deaths = 0
         self._stopping = False
         self._draining = False
-        self._first = ["--table"]
+        self._shows_table: subprocess.Popen[bytes] | None = None
 
     def run(self, *, grace: float) -> int:
         """Run until SIGTERM or SIGINT, then wait for the workers to drain. Returns the exit status."""
@@ -67,9 +67,9 @@ class Supervisor:
             worker.send_signal(sig)
 
     def _start(self) -> None:
-        command = self._command + self._first
-        self._first = []
+        command = self._command if self._shows_table else [*self._command, "--table"]
         worker = subprocess.Popen(command, pass_fds=[self._fd], env=self._environ)  # noqa: S603 - our own command
+        self._shows_table = self._shows_table or worker
         self._workers[worker] = time.monotonic()
 
     def _reap(self) -> None:
@@ -80,6 +80,9 @@ class Supervisor:
             mark_process_dead(worker.pid, self._environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
             early = time.monotonic() - started < _SHORT_LIFE
             self._early_deaths = self._early_deaths + 1 if early else 0
+            if early and worker is self._shows_table:
+                # Perhaps it had not come to it.
+                self._shows_table = None
             log.warning("Worker %s ended with status %s; starting another.", worker.pid, worker.returncode)
 
     def _wait(self, grace: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import stackwright
 from stackwright.app.wiring import App
 from stackwright.config.runfile import RunFile
-from stackwright.kit.text import aligned
+from stackwright.kit.text import aligned, told_once
 
 _MODELS_SHOWN = 8
 _NO_PROVIDER = [
@@ -25,11 +25,13 @@ def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
     models = app.catalog.models("default").data
     chat = next((model.id for model in models if model.model_type == "llm"), None)
     entries = [(one.provider_id, one.provider_type) for group in run.providers.values() for one in group]
-    backends = [(one.name, one.type, one.address, one.trouble or "ok") for one in app.backends.status()]
+    status = app.backends.status()
+    backends = [(one.name, one.type, one.address, "away" if one.trouble else "ok") for one in status]
+    troubles = told_once((one.name, one.trouble) for one in status)
     sections = [
         ("Address", [url]),
         ("Run file", [f"{source} ({run.image_name})"]),
-        ("Backends", aligned(backends)),
+        ("Backends", [*aligned(backends), *troubles]),
         ("Providers", aligned(entries) or _NO_PROVIDER),
         ("Models", _models([(model.id, model.model_type) for model in models], asking=bool(entries))),
         ("API", [f"{url}/docs"]),

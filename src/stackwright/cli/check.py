@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackwright.cli.output import run_or_exit, table
+from stackwright.cli.output import run_or_exit, table, troubles
 from stackwright.cli.runfile import load_or_exit
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ def command(run_yaml: str | None, connect: bool) -> None:
             for r in rows
         ],
     )
+    troubles((row.name, row.trouble) for row in rows)
     sys.exit(1 if any(row.trouble for row in rows) else 0)
 
 
 def _answers(row: "BackendRow") -> str:
-    return row.trouble or ("yes" if row.made else "not made yet")
+    if row.trouble:
+        return "no"
+    return "yes" if row.made else "not made yet"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackwright.cli.output import run_or_exit, table
+from stackwright.cli.output import run_or_exit, table, troubles
 from stackwright.cli.runfile import load_or_exit
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def status(run_yaml: str | None) -> None:
 
     run, _ = load_or_exit(run_yaml)
     backends, schemas = run_or_exit(inspect.look(run))
-    for backend in backends:
-        if backend.trouble:
-            click.echo(f"{backend.name}: {backend.trouble}", err=True)
+    troubles((backend.name, backend.trouble) for backend in backends)
     _print(schemas)
     sys.exit(1 if any(backend.trouble for backend in backends) else 0)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from stackwright.errors import StackwrightError
-from stackwright.kit.text import aligned
+from stackwright.kit.text import aligned, told_once
 
 T = TypeVar("T")
 
@@ -20,6 +20,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     click.echo(click.style(head, bold=True))
     for line in lines:
         click.echo(line)
+
+
+def troubles(pairs: Iterable[tuple[str, str | None]]) -> None:
+    """Print what is wrong with each of them, on standard error: words too long for a column of a table."""
+    for line in told_once(pairs):
+        click.echo(line, err=True)
 
 
 def run_or_exit(work: Coroutine[Any, Any, T]) -> T:

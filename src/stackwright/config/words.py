@@ -49,6 +49,8 @@ def complain(error: ValidationError, cls: type[BaseModel], root: Node, report: R
 
 def _complain(detail: ErrorDetails, cls: type[BaseModel], root: Node, report: Report) -> None:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if kind == "value_error" and _is_about_a_faulty(detail["msg"], root.nearest(loc)):
+        return
     if kind in ("missing", "union_tag_not_found"):
         field = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'")
         _missing(field, cls, root.nearest(loc[:-1] if kind == "missing" else loc), report)
@@ -66,6 +68,12 @@ def _complain(detail: ErrorDetails, cls: type[BaseModel], root: Node, report: Re
         report.value(node, of_known(node, "known value here", known))
     else:
         report.value(node, _sentence(kind, context, detail["msg"], node, root))
+
+
+def _is_about_a_faulty(message: str, node: Node) -> bool:
+    """True when a check found fault with what stands there for a substitution that could not be made."""
+    first = message.removeprefix("Value error, ").partition(" ")[0]
+    return (child := node.child(first)) is not None and child.faulty
 
 
 def _of_another_choice(loc: Sequence[int | str], root: Node) -> bool:

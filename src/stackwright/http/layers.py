@@ -125,7 +125,8 @@ def _told(error: Exception) -> StackwrightError:
     return errors.bug()
 
 
-OPEN_PATHS = frozenset({"/health", "/ready"})
+OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/docs/docs.css", "/docs/docs.js"})
+"""Paths for which nobody is asked for a key. The page at /docs says nothing: it asks for the key that /openapi.json wants."""
 
 
 class Principal:

@@ -98,10 +98,13 @@ class Watch:
             self._note(None)
 
     def _note(self, trouble: str | None) -> None:
+        if trouble is not None:
+            # Whoever shows it says whose trouble it is.
+            trouble = trouble.removeprefix(f"Backend {self._names!r}").lstrip(": ")
         if trouble is None and self._told:
             self._told = False
             log.info("Backend %s at %s answers.", self._names, self.database.address)
         elif trouble is not None and trouble != self.trouble:
             self._told = True
-            log.warning("Backend %s at %s is away: %s", self._names, self.database.address, trouble)
+            log.warning("Backend %s is away: %s", self._names, trouble)
         self.trouble = trouble

@@ -217,3 +217,45 @@ def kill(process: "subprocess.Popen[str]", *, after: float) -> set[str]:
     process.wait()
     process.stdout.close()
     return {line.strip() for line in lines if line.endswith("\n")}
+
+
+async def test_a_full_disk_is_trouble_until_there_is_room(disk: Disk, open_database: Open) -> None:
+    database = await open_database()
+    await database.ping()
+    disk.full = True
+    with pytest.raises(StorageFull):
+        await database.commit(Do(INSERT, (1,)))
+    for _ in range(2):
+        with pytest.raises(StorageFull, match="the disk is full"):
+            await database.ping()
+    assert await stored(database) == set()
+    disk.full = False
+    await database.ping()
+    await database.commit(Do(INSERT, (2,)))
+    assert await stored(database) == {2}
+    assert await database.fetch("SELECT name FROM sqlite_master WHERE name LIKE 'stackwright_room%'") == []
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
+    path: Path, open_database: Open, replaced: bool
+) -> None:
+    database = await open_database()
+    await database.commit(Do(INSERT, (1,)))
+    path.rename(path.with_name("elsewhere.db"))
+    if replaced:
+        path.touch()
+    with pytest.raises(Unavailable, match="was deleted or replaced while it was open"):
+        await database.commit(Do(INSERT, (2,)))
+    assert database.broken is not None
+    with pytest.raises(Unavailable, match="was deleted or replaced"):
+        await database.fetch("SELECT id FROM notes")
+
+
+async def test_a_file_that_is_gone_is_noticed_without_a_write(path: Path, open_database: Open) -> None:
+    database = await open_database()
+    await database.ping()
+    path.unlink()
+    with pytest.raises(Unavailable, match="was deleted or replaced"):
+        await database.ping()
+    assert str(path) in str(database.broken)

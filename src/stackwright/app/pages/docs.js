@@ -69,9 +69,28 @@ function filter(words) {
 
 document.getElementById("base").textContent = `${location.origin}/v1`;
 document.getElementById("search").addEventListener("input", (event) => filter(event.target.value.toLowerCase()));
-fetch("/openapi.json")
-  .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`HTTP ${answer.status}`))))
-  .then(render)
-  .catch((error) => {
+
+/** Load the description, with a key where one is given; ask for one where the server wants it. */
+async function load(key) {
+  const main = document.getElementById("operations");
+  const form = document.getElementById("unlock");
+  const answer = await fetch("/openapi.json", { headers: key ? { authorization: `Bearer ${key}` } : {} });
+  form.hidden = answer.status !== 401;
+  if (!form.hidden) {
+    main.replaceChildren();
+    document.getElementById("refused").textContent = key ? "The server does not know this key." : "";
+  } else if (answer.ok) render(await answer.json());
+  else throw new Error(`HTTP ${answer.status}`);
+}
+
+function start(key) {
+  load(key).catch((error) => {
     document.getElementById("operations").textContent = `The description could not be loaded: ${error.message}`;
   });
+}
+
+document.getElementById("unlock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  start(document.getElementById("key").value);
+});
+start();

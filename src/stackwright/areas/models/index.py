@@ -1,6 +1,7 @@
 """From a model's name to its target: pure look-ups over what is known."""
 
 from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from typing import NamedTuple, TypeVar
 
 from stackwright.areas.models.types import Model
@@ -8,6 +9,9 @@ from stackwright.errors import InvalidRequest, UnknownModel
 from stackwright.ports.inference import BodyPort, Inference, TextPort
 
 P = TypeVar("P")
+
+_LONGEST_NAME = 200
+"""Characters of an unknown name that are compared with those that are known."""
 
 
 class Served(NamedTuple):
@@ -99,7 +103,9 @@ class Index:
     def unknown(self, name: str) -> UnknownModel:
         """Say that there is no such model, and which there are."""
         ids = sorted(self.models)
-        there_are = f" Available: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}." if ids else ""
+        near = get_close_matches(name[:_LONGEST_NAME], [*ids, *self._targets], 1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        there_are = f"{meant} Available: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}." if ids else ""
         if self._silent:
             there_are += (
                 f" Not yet said which models they have: {', '.join(self._silent)}; name one as 'provider/model'."

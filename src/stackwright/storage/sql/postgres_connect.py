@@ -70,12 +70,22 @@ class Connector:
             raise
         except ValueError:
             # The parser's words would quote the connection string, password and all.
-            raise Unavailable(f"Backend {self._name!r}: its connection settings cannot be understood.") from None
+            raise Unavailable(f"Backend {self._name!r}: {self._misunderstood()}") from None
         except TimeoutError as error:
             raise Unavailable(f"Backend {self._name!r}: {self.address} does not answer.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Unavailable(f"Backend {self._name!r}: cannot connect to {self.address}: {error}.") from error
         return connection
+
+    def _misunderstood(self) -> str:
+        given = self._query()
+        mode = self._settings.ssl_mode or given.get("sslmode", "")
+        if mode.startswith("verify-") and self._settings.ca_cert_path is None and "sslrootcert" not in given:
+            return (
+                f"ssl_mode '{mode}' checks the server's certificate, but not by whose authority. Set ca_cert_path, the PEM "
+                "file of the authorities to trust."
+            )
+        return "its connection settings cannot be understood."
 
     def _arguments(self) -> dict[str, Any]:
         settings = self._settings

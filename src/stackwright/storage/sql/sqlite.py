@@ -27,6 +27,8 @@ _WORDS = {
     "{lock}": "",
     "{skip_locked}": "",
 }
+_ROOM = 64 * 1024
+"""Bytes that a disk must have room for before it is called full no longer."""
 _STATEMENTS_CACHED = 256
 _PAUSE = 0.005
 
@@ -94,10 +96,20 @@ class SqliteDatabase:
             await self._writer.close()
 
     async def ping(self) -> None:
-        """Return if the database answers and its schemas are in place; `Unavailable` says why not."""
+        """Return if the database answers, its schemas are in place and its disk has room; `Unavailable` or `StorageFull`
+        says why not."""
         if self._pending:
             await self.open()
+        if self._writer is not None:
+            self._writer.look()
+            if self._writer.full:
+                await self._try_room()
         await self.fetch("SELECT 1 FROM sqlite_master LIMIT 1")
+
+    async def _try_room(self) -> None:
+        """Write some pages and give them back. `StorageFull` while the disk has no room for them."""
+        await self.transact(_fill)
+        await self.commit(Do("DROP TABLE stackwright_room"))
 
     def render(self, sql: str) -> str:
         """Turn a statement of the shared subset into SQLite's own."""
@@ -165,7 +177,7 @@ class SqliteDatabase:
     async def _open_writer(self) -> None:
         if self._writer is not None or self._read_only:
             return
-        writer = SqliteWriter(self.name, self._connect_writer)
+        writer = SqliteWriter(self.name, self._connect_writer, self._path)
         await writer.open()
         self._writer = writer
 
@@ -222,3 +234,9 @@ class SqliteDatabase:
         connection = apsw.Connection(path, flags, statementcachesize=_STATEMENTS_CACHED)
         connection.pragma("foreign_keys", True)
         return connection
+
+
+def _fill() -> Script[None]:
+    # Dropped by a transaction of its own: pages that one transaction makes and drops are never written.
+    yield Do("CREATE TABLE IF NOT EXISTS stackwright_room (bytes)")
+    yield Do("INSERT INTO stackwright_room VALUES (zeroblob(?1))", (_ROOM,))

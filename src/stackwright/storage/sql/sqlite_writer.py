@@ -5,13 +5,15 @@ forms while the disk syncs. There is no timer: alone, a write costs one fsync; i
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import apsw
 
-from stackwright.errors import StackwrightError, Unavailable
+from stackwright.errors import StackwrightError, StorageFull, Unavailable
 from stackwright.storage.sql import Do, Row
 from stackwright.storage.sql.job import Impatience, Job, Work, release
 from stackwright.storage.sql.script import play
@@ -21,11 +23,15 @@ from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
 class SqliteWriter:
     """Runs jobs on its thread, in batches. Made, used and closed on the event loop's thread."""
 
-    def __init__(self, name: str, connect: Callable[[], apsw.Connection]) -> None:
+    def __init__(self, name: str, connect: Callable[[], apsw.Connection], path: Path) -> None:
         self.broken: str | None = None
+        self.full = False
+        """True after a write found the disk full, until one succeeds."""
         self.commits = 0
         self._name = name
         self._connect = connect
+        self._path = path
+        self._file: tuple[int, int] | None = None
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Job] = []
         self._condition = threading.Condition(threading.Lock())
@@ -83,9 +89,12 @@ class SqliteWriter:
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits for the opening
             self._loop.call_soon_threadsafe(self._opened.set_exception, translate(error, self._name))
             return
+        self._file = _identity(self._path)
         self._loop.call_soon_threadsafe(self._opened.set_result, None)
         while batch := self._take():
             self._write(connection, batch)
+            if any(isinstance(job.error, StorageFull) for job in batch):
+                self.full = True
             self._loop.call_soon_threadsafe(release, batch)
         connection.close()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
@@ -148,6 +157,18 @@ class SqliteWriter:
             self.broken = f"a commit failed on the disk ({error}); restart after checking it"
             raise
         self.commits += 1
+        self.full = False
+        self.look()
+        if self.broken is not None:
+            # It was written, to a file that nobody will find again.
+            raise self._out_of_service()
+
+    def look(self) -> None:
+        """Find out whether the file is still the one that was opened; it is broken when not. For any thread."""
+        if self.broken is None and self._file is not None and _identity(self._path) != self._file:
+            self.broken = (
+                f"the file {self._path} was deleted or replaced while it was open; restart to open what is there"
+            )
 
     def _give_up(self, connection: apsw.Connection, batch: Sequence[Job], error: Exception) -> None:
         if not connection.get_autocommit():
@@ -157,3 +178,12 @@ class SqliteWriter:
                 self.broken = self.broken or f"a rollback failed ({worse})"
         for job in batch:
             job.error = job.error or translate(error, self._name)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from others that have had its name; None when it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
