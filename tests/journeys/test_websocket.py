@@ -275,22 +275,23 @@ async def test_a_caller_who_hangs_up_leaves_a_cancelled_response(server: Running
 
 
 async def test_connections_end_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
-    more = "responses: {websockets: {connections: 2, idle_seconds: 0.3, seconds: 1}}"
+    more = "responses: {websockets: {connections: 1, idle_seconds: 0.5, seconds: 1}}"
     with RunningServer(tmp_path_factory.mktemp("limits"), RUN_FILE + more) as running:
-        async with talking(running) as idle, talking(running) as busy:
+        async with talking(running) as busy:
+            # What is ordered before the time is over is made to its end.
+            for _ in range(3):
+                await busy.order(model="slow")
             with pytest.raises(websockets.InvalidStatus) as refused:
                 async with talking(running):
                     pass
             assert refused.value.response.status_code == 503
             assert json.loads(refused.value.response.body)["error"]["code"] == "too_many_websockets"
-            with pytest.raises(websockets.ConnectionClosedOK, match=r"Nothing was sent for 0\.3 seconds"):
-                await idle.hear()
-            # What is being made when the time is over is made to its end.
-            for _ in range(3):
-                await busy.order(model="slow")
             ended = [event async for event in _ends(busy)]
         assert [event["type"] for event in ended] == ["response.completed"] * 3 + ["error"]
         assert ended[-1]["error"]["code"] == "websocket_connection_limit_reached"
+        async with talking(running) as idle:
+            with pytest.raises(websockets.ConnectionClosedOK, match=r"Nothing was sent for 0\.5 seconds"):
+                await idle.hear()
 
 
 async def _ends(talk: Talk) -> AsyncIterator[Event]:
