@@ -18,6 +18,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CAP = 8 * 1024
 """Most characters of one value: a traceback must not flood the disk."""
 
+# The MCP SDK (its session logs as `client`) writes tracebacks of what its servers do, and URLs, which may hold secrets.
+_QUIET = {"uvicorn": logging.WARNING, "httpx2": logging.WARNING, "mcp": logging.CRITICAL, "client": logging.CRITICAL}
+
 
 def configure(secrets: Callable[[], Iterable[str]], *, human: bool) -> None:
     """Set up logging for this process. `secrets` returns the values that no line may hold."""
@@ -26,7 +29,8 @@ def configure(secrets: Callable[[], Iterable[str]], *, human: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
 
 
 class _Redacting(logging.Formatter):

@@ -22,7 +22,9 @@ from stackwright.http.operation import Api, Endpoint
 from stackwright.http.router import WEBSOCKET, Router
 from stackwright.http.websocket import SocketEndpoint
 from stackwright.jobs import Worker
+from stackwright.ports.tools import ToolAddress
 from stackwright.providers.registry import TYPES, opened
+from stackwright.providers.tool_runtime.reach import Reach
 from stackwright.storage.backends import NamedBackends, open_backends
 
 _APIS: Mapping[ApiName, tuple[Api, ...]] = {
@@ -134,15 +136,27 @@ async def _responses(
         )
     await store.prepare()
     kit = responses.Kit(run.responses.ignore_tools)
-    intake = responses.Intake(catalog, store, history, templates, kit)
+    remote = responses.Remote(Reach(run.responses.mcp), _connectors(run))
+    intake = responses.Intake(catalog, store, history, templates, kit, remote)
     queue = stores.response_jobs(run, backends)
     await queue.prepare()
-    tools = responses.NoTools()
-    background = responses.Background(intake, store, history, tools, queue)
+    background = responses.Background(intake, store, history, queue)
     limits = run.responses.background
     worker = Worker(queue, {responses.KIND: background.work}, slots=limits.workers, seconds=limits.seconds)
     await stack.enter_async_context(worker.running())
-    return responses.Responses(intake, store, history, tools, background)
+    return responses.Responses(intake, store, history, background)
+
+
+def _connectors(run: RunFile) -> dict[str, ToolAddress]:
+    return {
+        one.connector_id: ToolAddress(
+            label=one.connector_id,
+            url=one.url,
+            headers={name: value.reveal() for name, value in one.headers.items()},
+            trusted=True,
+        )
+        for one in run.registered_resources.connectors
+    }
 
 
 def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: NamedBackends) -> models.Catalog:

@@ -1,8 +1,10 @@
 """The `responses:` section: what the Responses API does with what it cannot do."""
 
-from typing import Literal
+import re
+from ipaddress import ip_network
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from stackwright.config.section import Section
 
@@ -30,6 +32,34 @@ class Background(Section):
     seconds: PositiveFloat = Field(3600.0, description="Longest that one may take; then it fails.")
 
 
+def _place(entry: str) -> str:
+    try:
+        ip_network(entry, strict=False)
+    except ValueError:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", entry) or re.fullmatch(r"[\d.]+", entry):
+            raise ValueError("This is neither a server's name nor an IP address or network") from None
+    return entry
+
+
+class Mcp(Section):
+    """Tools of type `mcp`: servers that callers name, called by this one."""
+
+    allow_private: tuple[Annotated[str, AfterValidator(_place)], ...] = Field(
+        (),
+        description="Servers that may be called although they are not public: names, addresses and networks. "
+        "They may speak http.",
+        examples=[["localhost", "tools.internal", "10.0.0.0/8"]],
+    )
+    allow_http: bool = Field(False, description="Call public servers without TLS too.")
+    connect_seconds: PositiveFloat = Field(
+        10.0, description="Longest that a server may take to be connected and to say which tools it has."
+    )
+    call_seconds: PositiveFloat = Field(60.0, description="Longest that one call of a tool may take.")
+    max_output_bytes: PositiveInt = Field(
+        200_000, description="What a tool says beyond that is cut off; the model is told so."
+    )
+
+
 class WebSockets(Section):
     """Responses over WebSockets. A message may be as large as a body, see server.max_body_bytes."""
 
@@ -46,5 +76,6 @@ class Responses(Section):
         description="Types of tools to drop from requests without a word, such as `[web_search, image_generation]`. "
         "Otherwise a tool that nobody here can run is a 400.",
     )
+    mcp: Mcp = Field(Mcp(), description="Tools of type `mcp`.")
     websockets: WebSockets = Field(WebSockets(), description="Limits of WebSockets.")
     background: Background = Field(Background(), description="Limits of responses with `background: true`.")

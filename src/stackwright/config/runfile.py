@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from stackwright.config.responses import Responses
+from stackwright.config.secret import Secret
 from stackwright.config.section import Section
 from stackwright.config.server import Server
 from stackwright.config.storage import Storage
@@ -47,10 +48,20 @@ class RegisteredModel(Section):
     metadata: dict[str, str | int | float | bool] = Field({}, description="Such as `embedding_dimension: 256`.")
 
 
+class Connector(Section):
+    """An MCP server under a name: a tool `{type: mcp, connector_id: ...}` calls it. It may be a private one."""
+
+    connector_id: str = Field(min_length=1, description="The name callers use.")
+    connector_type: Literal["mcp"] = Field("mcp", description="There is but one.")
+    url: str = Field(pattern=r"^https?://", description="Where the server is: `https://tools.example.com/mcp`.")
+    headers: dict[str, Secret] = Field({}, description="Sent with every request to it; callers never see them.")
+
+
 class RegisteredResources(Section):
     """What exists from the start."""
 
     models: tuple[RegisteredModel, ...] = Field((), description="Names for models of the providers.")
+    connectors: tuple[Connector, ...] = Field((), description="Names for MCP servers.")
 
 
 class RunFile(Section):

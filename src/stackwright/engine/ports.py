@@ -29,3 +29,7 @@ class Tools(Protocol):
     async def run(self, effect: RunTool) -> ToolReturned:
         """Call a tool."""
         ...
+
+    async def aclose(self) -> None:
+        """Leave every server. Called once, when the turn is over, however it ended."""
+        ...

@@ -50,16 +50,21 @@ class Run:
                 as the failure of the whole request.
         """
         self._held = self._take([Start()])
-        while self._effects:
-            effects, self._effects = self._effects, []
-            async with aclosing(self._performed(effects)) as batches:
-                async for signals in batches:
-                    made = self._released(self._take(signals))
+        async with aclosing(self._tools):
+            while self._effects:
+                effects, self._effects = self._effects, []
+                if self._held and not isinstance(effects[0], AskModel):
+                    # Tools are slow, and their failures are told as events.
                     self.published = True
-                    if made:
-                        yield made
-                    if self.ended:
-                        return
+                    yield self._released([])
+                async with aclosing(self._performed(effects)) as batches:
+                    async for signals in batches:
+                        made = self._released(self._take(signals))
+                        self.published = True
+                        if made:
+                            yield made
+                        if self.ended:
+                            return
 
     def cancel(self) -> list[Event]:
         """End the turn where it stands. Returns the events that say so, for those who still listen."""

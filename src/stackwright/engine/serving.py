@@ -80,7 +80,7 @@ def listed(turn: Turn, index: int, said: ToolsListed) -> tuple[Turn, list[Event]
     before = turn.output[index]
     assert isinstance(before, MCPListTools)
     item = replace(before, tools=list(said.tools), error=said.error)
-    kind = events.McpListFailed if said.error else events.McpListCompleted
+    kind = events.McpListCompleted if said.error is None else events.McpListFailed
     turn = replace(turn, offers={**turn.offers, **dict(said.offers)})
     return _settled(turn, index, item, [kind(item_id=item.id, output_index=index)])
 

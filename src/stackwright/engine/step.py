@@ -166,6 +166,8 @@ def _answered(turn: Turn, signal: ToolReturned | ToolsListed) -> Step:
         return Step(turn, ())
     if isinstance(signal, ToolsListed):
         turn, made = serving.listed(turn, place, signal)
+        if signal.error is not None:
+            return _fail(turn, Broken("server_error", signal.error), made)
         return _go_on(turn, made) if not turn.running else Step(turn, made)
     turn, made = serving.returned(turn, place, signal)
     return _after_tools(turn, made, signal.at) if not turn.running else Step(turn, made)

@@ -70,11 +70,13 @@ class McpTool(_Tool, kw_only=True, tag="mcp"):
     server_label: Name
     server_url: str | UnsetType = UNSET
     connector_id: str | UnsetType = UNSET
+    tunnel_id: str | UnsetType = UNSET
     server_description: str | UnsetType = UNSET
     authorization: str | UnsetType = UNSET
     headers: dict[str, str] | UnsetType | None = UNSET
     allowed_tools: list[str] | McpFilter | None = None
     require_approval: Literal["always", "never"] | McpApproval | None = "always"
+    defer_loading: bool | UnsetType = UNSET
 
 
 class FileSearchTool(_Tool, kw_only=True, tag="file_search"):

@@ -17,7 +17,6 @@ from stackwright.areas.responses.intake import Accepted, Intake, Ready
 from stackwright.areas.responses.items import ItemRow
 from stackwright.areas.responses.journal import Journal, entries, framed
 from stackwright.areas.responses.store import ResponseStore, StoredResponse, Whole
-from stackwright.engine.ports import Tools
 from stackwright.engine.run import Run, broken
 from stackwright.errors import InvalidRequest, StackwrightError
 from stackwright.http.call import Json, Stream
@@ -48,13 +47,12 @@ class Background:
     """Hands responses over, makes those that were, and lets callers read along."""
 
     def __init__(
-        self, intake: Intake, store: ResponseStore, conversations: Conversations, tools: Tools, queue: JobQueue
+        self, intake: Intake, store: ResponseStore, conversations: Conversations, queue: JobQueue
     ) -> None:
         """`queue` is in the same database as the responses."""
         self._intake = intake
         self._store = store
         self._conversations = conversations
-        self._tools = tools
         self._queue = queue
         self._journal: Journal = store.journal
 
@@ -130,7 +128,7 @@ class Background:
         ready = await self._intake.ready(job.tenant, request, raw, accepted=accepted)
         writing = _Writing(self, self._store, job, fence, ready, streamed=given.streamed)
         await writing.begin()
-        run = Run(ready.turn, ready.model, self._tools)
+        run = Run(ready.turn, ready.model, ready.tools)
         try:
             async with aclosing(run.events()) as batches:
                 async for made in batches:

@@ -14,9 +14,11 @@ from stackwright.areas.prompts import Prompts, apply
 from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.messages import ChatMessage, messages_of
 from stackwright.areas.responses.model import ChatModel
-from stackwright.areas.responses.offering import Kit, Offered, choice
+from stackwright.areas.responses.offering import Kit
+from stackwright.areas.responses.remote import Remote, approved, pathless, recall
 from stackwright.areas.responses.store import ResponseStore
-from stackwright.engine.ports import Model
+from stackwright.areas.responses.toolbox import Toolbox
+from stackwright.engine.ports import Model, Tools
 from stackwright.engine.state import Frame, Turn
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.decoding import from_decoding
@@ -38,7 +40,6 @@ _KNOWN = frozenset(ResponseRequest.__struct_fields__)
 _PASSED_ON = (
     "temperature",
     "top_p",
-    "parallel_tool_calls",
     "service_tier",
     "safety_identifier",
     "prompt_cache_key",
@@ -54,6 +55,7 @@ class Ready(NamedTuple):
 
     turn: Turn
     model: Model
+    tools: Tools
     new: list[Item]
     """Its own input: what it adds to the history."""
     history: Sequence[Item]
@@ -88,13 +90,20 @@ class Intake:
     """Makes requests ready."""
 
     def __init__(
-        self, catalog: Catalog, store: ResponseStore, conversations: Conversations, prompts: Prompts, kit: Kit
+        self,
+        catalog: Catalog,
+        store: ResponseStore,
+        conversations: Conversations,
+        prompts: Prompts,
+        kit: Kit,
+        remote: Remote,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._conversations = conversations
         self._prompts = prompts
         self._kit = kit
+        self._remote = remote
 
     async def ready(
         self,
@@ -123,18 +132,24 @@ class Intake:
         target = self._catalog.resolve(tenant, _model(request))
         port = target.chat
         offered = self._kit.offered(request.tools or ())
+        tools = await self._remote.servers(request.tools or (), offered)
+        unheard = recall(tools, offered, [*history, *new])
+        allowed = approved(history, new, offered)
+        toolbox = Toolbox(request.tool_choice, offered, parallel=request.parallel_tool_calls)
         response = _response(effective, conversation, accepted)
         model = ChatModel(
             port,
             target.name,
             _messages(request, [*effective.frame, *history, *new]),
-            {**_extras(raw), **_params(request, offered)},
+            {**_extras(raw), **_params(request)},
+            toolbox,
             stream=bool(request.stream),
             logprobs=_LOGPROBS in (request.include or ()),
             truncates=request.truncation == "auto",
         )
-        turn = Turn(frame=Frame(response=response), offers=offered.offers)
-        return Ready(turn, model, new, history, response.store, conversation, effective.hash)
+        frame = Frame(response=response, servers=unheard, approved=allowed)
+        turn = Turn(frame=frame, offers=dict(offered.offers))
+        return Ready(turn, model, tools, new, history, response.store, conversation, effective.hash)
 
     async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> "_Effective":
         if request.prompt is None:
@@ -275,7 +290,7 @@ def _response(effective: _Effective, conversation: str | None, accepted: Accepte
         temperature=request.temperature,
         text=_text(request.text),
         tool_choice=request.tool_choice or "auto",
-        tools=[_shown(tool) for tool in request.tools or ()],
+        tools=[pathless(_shown(tool)) for tool in request.tools or ()],
         top_logprobs=request.top_logprobs,
         top_p=request.top_p,
         truncation=request.truncation or "disabled",
@@ -311,7 +326,7 @@ def _extras(raw: bytes) -> dict[str, Raw]:
     return {name: value for name, value in fields(raw).items() if name not in _KNOWN}
 
 
-def _params(request: ResponseRequest, offered: Offered) -> dict[str, Any]:
+def _params(request: ResponseRequest) -> dict[str, Any]:
     """Return the fields of a chat request, without what is the same for every round of the turn."""
     params: dict[str, Any] = {name: value for name in _PASSED_ON if (value := getattr(request, name)) is not None}
     if request.reasoning and request.reasoning.effort is not None:
@@ -321,13 +336,6 @@ def _params(request: ResponseRequest, offered: Offered) -> dict[str, Any]:
     if _LOGPROBS in (request.include or ()) or request.top_logprobs:
         params["logprobs"] = True
         params["top_logprobs"] = request.top_logprobs or 0
-    functions, chosen = choice(request.tool_choice, offered)
-    if functions:
-        params["tools"] = [{"type": "function", "function": one} for one in functions]
-        if chosen is not None:
-            params["tool_choice"] = chosen
-    else:
-        params.pop("parallel_tool_calls", None)
     return params
 
 

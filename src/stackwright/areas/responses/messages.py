@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from stackwright.areas.responses.offering import APPLY_PATCH, LOCAL_SHELL, SEPARATOR, SHELL
+from stackwright.areas.responses.offering import APPLY_PATCH, LOCAL_SHELL, SEPARATOR, SHELL, mcp_name
 from stackwright.errors import InvalidRequest
 from stackwright.wire.content import InputFile, InputImage, InputPart, InputText, OutputText, Refusal
 from stackwright.wire.items import (
@@ -18,6 +18,8 @@ from stackwright.wire.items import (
     Item,
     LocalShellCall,
     LocalShellCallOutput,
+    MCPApprovalRequest,
+    MCPApprovalResponse,
     MCPCall,
     Message,
     Reasoning,
@@ -29,7 +31,7 @@ ChatMessage = dict[str, Any]
 
 _ROLES = {"developer": "system"}
 """Chat vendors know `system`, many do not know `developer`."""
-_SILENT = frozenset({"reasoning", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"})
+_SILENT = frozenset({"mcp_list_tools", "mcp_approval_response"})
 
 
 def messages_of(items: Iterable[Item]) -> list[ChatMessage]:
@@ -66,6 +68,7 @@ class _Said:
         self.messages: list[ChatMessage] = []
         self._called: set[str] = set()
         self._waiting: dict[str, None] = {}
+        self._asked: dict[str, MCPApprovalRequest] = {}
 
     def add(self, item: Item) -> None:
         match item:
@@ -92,8 +95,11 @@ class _Said:
             case ApplyPatchCallOutput():
                 self._output(item.call_id, item.output or item.status)
             case MCPCall():
-                self._call(item.id, _named(item.server_label, item.name), item.arguments or "{}")
-                self._output(item.id, item.output or (_json(item.error) if item.error else ""))
+                self._called_and_told(item, item.output or (_json(item.error) if item.error else ""))
+            case MCPApprovalRequest():
+                self._asked[item.id] = item
+            case MCPApprovalResponse(approve=False) if request := self._asked.get(item.approval_request_id):
+                self._called_and_told(request, _refused(item))
             case _:
                 self._skip(item)
 
@@ -111,6 +117,10 @@ class _Said:
         last.setdefault("tool_calls", []).append(call)
         self._called.add(call_id)
         self._waiting[call_id] = None
+
+    def _called_and_told(self, call: MCPCall | MCPApprovalRequest, output: str) -> None:
+        self._call(call.id, mcp_name(call.server_label, call.name), call.arguments or "{}")
+        self._output(call.id, output)
 
     def _output(self, call_id: str, content: Any) -> None:
         if call_id not in self._called:
@@ -162,6 +172,10 @@ def _file(file: InputFile) -> dict[str, Any]:
     if file.file_data is None:
         raise _no_files("a file by its URL" if file.file_url else "a file")
     return {"type": "file", "file": {"filename": file.filename or "file", "file_data": file.file_data}}
+
+
+def _refused(decision: MCPApprovalResponse) -> str:
+    return f"The user refused this call. {decision.reason or ''}".rstrip()
 
 
 def _no_files(what: str) -> InvalidRequest:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from stackwright.areas.responses.messages import ChatMessage, messages_of, shortened
+from stackwright.areas.responses.toolbox import Toolbox
 from stackwright.engine.signals import (
     Called,
     Finished,
@@ -96,6 +97,7 @@ class ChatModel:
         name: str,
         messages: Sequence[ChatMessage],
         params: Mapping[str, Any],
+        toolbox: Toolbox,
         *,
         stream: bool,
         logprobs: bool,
@@ -107,7 +109,8 @@ class ChatModel:
             port: The vendor.
             name: The vendor's name of the model.
             messages: Everything before this turn's own output.
-            params: The other fields of a chat request, `tools` and `tool_choice` among them; Raw as it came.
+            params: The other fields of a chat request; Raw as it came.
+            toolbox: What the model is offered.
             stream: Whether anybody wants to hear the answer word by word; a whole answer costs less.
             logprobs: Whether anybody wants to see log probabilities.
             truncates: Whether to leave out the oldest messages when the vendor says that they are too many.
@@ -116,6 +119,7 @@ class ChatModel:
         self._name = name
         self._messages = messages
         self._params = params
+        self._toolbox = toolbox
         self._stream = stream
         self._logprobs = logprobs
         self._truncates = truncates
@@ -151,7 +155,7 @@ class ChatModel:
 
     def _call(self, effect: AskModel) -> ModelCall:
         messages = [*self._messages, *messages_of(effect.output)] if effect.output else self._messages
-        params = {**self._params, "messages": messages}
+        params = {**self._params, **self._toolbox.params(effect), "messages": messages}
         if effect.max_output_tokens is not None:
             params["max_completion_tokens"] = effect.max_output_tokens
         if self._stream:

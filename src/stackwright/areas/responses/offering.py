@@ -1,5 +1,7 @@
 """Tools as the model knows them: all are functions."""
 
+import hashlib
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -7,12 +9,6 @@ from stackwright.engine.state import Offer
 from stackwright.errors import InvalidRequest
 from stackwright.wire.tools import (
     ApplyPatchTool,
-    ChooseAllowed,
-    ChooseApplyPatch,
-    ChooseCustom,
-    ChooseFunction,
-    ChooseLocalShell,
-    ChooseShell,
     CustomTool,
     FunctionTool,
     LocalShellTool,
@@ -20,7 +16,6 @@ from stackwright.wire.tools import (
     NamespaceTool,
     ShellTool,
     Tool,
-    ToolChoice,
     kind,
 )
 
@@ -29,6 +24,8 @@ Function = dict[str, Any]
 
 LOCAL_SHELL, SHELL, APPLY_PATCH = "local_shell", "shell", "apply_patch"
 SEPARATOR = "__"
+_LONGEST = 64
+_UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
 
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
@@ -100,7 +97,8 @@ class Offered(NamedTuple):
     functions: list[Function]
     offers: dict[str, Offer]
     """What each function stands for, by the name the model knows it under."""
-    servers: list[McpTool]
+    servers: dict[str, McpTool]
+    """MCP servers by their labels: what they offer is known when they were asked."""
 
 
 class Kit:
@@ -112,7 +110,7 @@ class Kit:
 
     def offered(self, tools: Sequence[Tool]) -> Offered:
         """Return what to offer. `InvalidRequest` for a tool that nobody here can run, and for names that clash."""
-        found = Offered([], {}, [])
+        found = Offered([], {}, {})
         for place, tool in enumerate(tools):
             self._add(tool, f"tools[{place}]", found)
         return found
@@ -133,37 +131,25 @@ class Kit:
                 _offer(_SHELLS[APPLY_PATCH], Offer(kind="apply_patch", name=APPLY_PATCH), param, found)
             case _ if kind(tool) in self._ignored:
                 pass
+            case McpTool():
+                if tool.server_label in found.servers:
+                    raise InvalidRequest(
+                        f"Two MCP servers are called '{tool.server_label}'. Give each a label of its own.",
+                        param=f"{param}.server_label",
+                    )
+                found.servers[tool.server_label] = tool
             case _:
                 raise _unserved(tool, param)
 
 
-def choice(chosen: ToolChoice | None, offered: Offered) -> tuple[list[Function], Any]:
-    """Return the functions to offer and chat's `tool_choice` for a response's. `InvalidRequest` for a tool that is
-    not among `tools`."""
-    everything = offered.functions
-    match chosen:
-        case None | "auto" | "none" | "required":
-            return everything, chosen
-        case ChooseAllowed():
-            names = {_name_of(one, offered, f"tool_choice.tools[{place}]") for place, one in enumerate(chosen.tools)}
-            return [one for one in everything if one["name"] in names], chosen.mode
-        case ChooseFunction() | ChooseCustom():
-            wanted = {"type": "function" if isinstance(chosen, ChooseFunction) else "custom", "name": chosen.name}
-        case ChooseShell() | ChooseLocalShell() | ChooseApplyPatch():
-            wanted = {"type": str(chosen.__struct_config__.tag)}
-        case _:
-            wanted = {"type": str(chosen.__struct_config__.tag)}
-    return everything, {"type": "function", "function": {"name": _name_of(wanted, offered, "tool_choice")}}
-
-
-def _name_of(wanted: dict[str, Any], offered: Offered, param: str) -> str:
-    """Return the function that stands for a tool."""
-    sort, name = wanted.get("type"), wanted.get("name")
-    for function, offer in offered.offers.items():
-        if offer.kind == sort and name in (None, offer.name, function):
-            return function
-    what = f"{sort} {name!r}" if name else repr(sort)
-    raise InvalidRequest(f"Tool choice {what} not found in 'tools' parameter.", param=param)
+def mcp_name(server: str, name: str) -> str:
+    """Return the function's name for a tool of an MCP server: at most 64 of the characters that all vendors take."""
+    plain = f"{server}{SEPARATOR}{name}"
+    clean = _UNUSUAL.sub("_", plain)
+    if clean == plain and len(plain) <= _LONGEST:
+        return plain
+    # What was lost must not make two names one.
+    return f"{clean[: _LONGEST - 9]}_{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
 
 def _offer(function: Function, offer: Offer, param: str, found: Offered) -> None:
@@ -201,8 +187,6 @@ def _custom(tool: CustomTool) -> Function:
 def _unserved(tool: Tool, param: str) -> InvalidRequest:
     family = next((name for name in _MISSING if kind(tool).startswith(name)), "")
     why = _MISSING.get(family, "nobody here can run it")
-    if isinstance(tool, McpTool):
-        why = "MCP servers are not called from here yet"
     return InvalidRequest(
         f"The tool '{kind(tool)}' cannot be used: {why}. Leave it out, or list it under responses.ignore_tools in the "
         "run file to have it dropped.",

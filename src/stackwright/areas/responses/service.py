@@ -18,6 +18,7 @@ from stackwright.areas.responses.journal import NAMES
 from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.model import Silent
 from stackwright.areas.responses.store import ResponseStore
+from stackwright.areas.responses.tooling import refuse_unlisted
 from stackwright.areas.responses.types import (
     InputItemsQuery,
     InputTokens,
@@ -25,7 +26,6 @@ from stackwright.areas.responses.types import (
     ResponseDeleted,
     RetrieveQuery,
 )
-from stackwright.engine.ports import Tools
 from stackwright.engine.run import Run
 from stackwright.errors import InvalidRequest, StackwrightError
 from stackwright.http.call import Json, Stream
@@ -50,13 +50,11 @@ class Responses:
         intake: Intake,
         store: ResponseStore,
         conversations: Conversations,
-        tools: Tools,
         background: Background,
     ) -> None:
         self._intake = intake
         self._store = store
         self._conversations = conversations
-        self._tools = tools
         self._background = background
         self._unfinished: set[asyncio.Task[bytes]] = set()
 
@@ -65,7 +63,7 @@ class Responses:
         ready = await self._intake.ready(tenant, request, raw)
         if request.background:
             return await self._background.begin(tenant, request, ready, raw)
-        making = _Making(tenant, ready, Run(ready.turn, ready.model, self._tools))
+        making = _Making(tenant, ready, Run(ready.turn, ready.model, ready.tools))
         if request.stream:
             return Stream(self._stream(making, _framed, padded=_pads(request)))
         return Json(await self._whole(making))
@@ -83,7 +81,7 @@ class Responses:
             generate: False to make everything ready and say nothing.
         """
         ready = await self._intake.ready(tenant, request, raw, memory=memory)
-        making = _Making(tenant, ready, Run(ready.turn, ready.model if generate else Silent(), self._tools))
+        making = _Making(tenant, ready, Run(ready.turn, ready.model if generate else Silent(), ready.tools))
         async with aclosing(self._stream(making, orders.spelled, padded=_pads(request))) as batches:
             async for batch in batches:
                 yield batch
@@ -97,6 +95,7 @@ class Responses:
             async with aclosing(making.run.events()) as batches:
                 async for _ in batches:
                     pass
+            refuse_unlisted(making.run.response)
             return await self._keep(making)
 
     async def _stream(

@@ -1,0 +1,117 @@
+"""Where requests may go that callers ask for: to public servers, and to private ones that the operator names.
+
+A name is resolved once for each connection, every address it has is looked at, and the connection is made to exactly
+those: a name that means something else a moment later leads nowhere.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
+
+from stackwright.errors import InvalidRequest
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_PORTS = {"http": 80, "https": 443}
+_FIRST_FREE_PORT = 1024
+_NAT64 = IPv6Network("64:ff9b::/96")
+_PRIVATE_TO_US = (IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
+"""Networks that `is_global` of some Python releases takes for public: local NAT64, and IPv4 in IPv6's oldest form."""
+
+
+class Forbidden(InvalidRequest):
+    """Nobody may go there."""
+
+    code = "forbidden_address"
+
+
+class Egress:
+    """Decides which servers may be called."""
+
+    def __init__(self, private: Iterable[str], *, http: bool, setting: str) -> None:
+        """Prepare.
+
+        Args:
+            private: Names and networks that may be called although they are not public.
+            http: Whether public servers may be called without TLS; those in `private` always may.
+            setting: Where in the run file `private` stands, for messages.
+        """
+        self._private = tuple(entry.lower() for entry in private)
+        self._networks = tuple(network for entry in self._private if (network := _network(entry)) is not None)
+        self._http = http
+        self._setting = setting
+
+    def trusting(self, url: str) -> Self:
+        """Return the same with one more private server: that of this URL."""
+        return type(self)((*self._private, _parts(url).hostname or ""), http=self._http, setting=self._setting)
+
+    async def check(self, url: str) -> None:
+        """Raise `Forbidden` when this URL may not be called. One whose name nobody knows at the moment may be."""
+        with suppress(OSError):
+            await self.addresses(url)
+
+    async def addresses(self, url: str) -> list[str]:
+        """Return the addresses to dial. `Forbidden` when the URL may not be called, OSError when there are none."""
+        parts = _parts(url)
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        if host in self._private or all(self._named(ip_address(address)) for address in addresses):
+            return addresses
+        if not all(is_public(ip_address(address)) for address in addresses):
+            raise Forbidden(
+                f"'{host}' is not a public server, and private ones are not called from here. The operator can allow "
+                f"it in the run file: {self._setting}: [{host}]."
+            )
+        if not self._allowed(parts.scheme, port):
+            raise Forbidden(
+                f"{parts.scheme} to port {port} of '{host}' is not allowed: public servers are called by https, on "
+                f"port 443 or from {_FIRST_FREE_PORT} up. The operator can name the server under {self._setting}."
+            )
+        return addresses
+
+    def _named(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+    def _allowed(self, scheme: str, port: int) -> bool:
+        return (scheme == "https" or self._http) and (port in _PORTS.values() or port >= _FIRST_FREE_PORT)
+
+
+def is_public(address: Address) -> bool:
+    """True for an address of the whole internet, also after taking IPv4 out of the IPv6 that it is wrapped in."""
+    if isinstance(address, IPv6Address):
+        if any(address in network for network in _PRIVATE_TO_US):
+            return False
+        inner = address.ipv4_mapped or address.sixtofour or _translated(address)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise Forbidden("This is not a URL.") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise Forbidden("A server's URL begins with https:// or http:// and the server's name.")
+    if "@" in parts.netloc:
+        raise Forbidden("A URL with a user or a password in it is not called. Send them in a header.")
+    return parts
+
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+
+
+def _network(entry: str) -> Network | None:
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError:
+        return None
