@@ -10,9 +10,32 @@ from typing import NoReturn
 
 import click
 
+from stackwright.cli.migrate_data import command as data
 from stackwright.cli.runfile import complain
 from stackwright.config.complaint import RunFileError
 from stackwright.config.migrate import Migration, migrate
+
+
+class _FileOrData(click.Group):
+    """`migrate OLD.yaml` is the command for a file; `migrate data` is one of its own."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return "OLD.yaml", rewrite, args
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["OLD.yaml", *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return rewrite if cmd_name == "OLD.yaml" else super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_FileOrData, context_settings={"ignore_unknown_options": True})
+def command() -> None:
+    """Bring a run file of Llama Stack's into today's layout, and the rows behind it."""
 
 
 @click.command()
@@ -22,7 +45,7 @@ from stackwright.config.migrate import Migration, migrate
 @click.option("--diff", is_flag=True, help="Print a unified diff instead of the new file.")
 @click.option("--check", is_flag=True, help="Write nothing; exit status 1 when the file is old.")
 @click.option("--storage-only", is_flag=True, help="Change where state is kept, and leave every other key as it is.")
-def command(old_yaml: Path, output: Path | None, in_place: bool, diff: bool, check: bool, storage_only: bool) -> None:
+def rewrite(old_yaml: Path, output: Path | None, in_place: bool, diff: bool, check: bool, storage_only: bool) -> None:
     """Print OLD_YAML with named backends, and on standard error what was done to each path.
 
     No variable is looked at and no database opened. A file that is not old comes back byte for byte.
@@ -43,6 +66,9 @@ def command(old_yaml: Path, output: Path | None, in_place: bool, diff: bool, che
         sys.stdout.buffer.write(new)
     elif result.was_old:
         _replace(old_yaml, new)
+
+
+command.add_command(data, "data")
 
 
 def _read(path: Path) -> bytes:

@@ -2,6 +2,6 @@
 
 from stackwright.areas.chat.routes import api
 from stackwright.areas.chat.service import ChatService
-from stackwright.areas.chat.store import CompletionStore
+from stackwright.areas.chat.store import CompletionStore, StoredCompletion
 
-__all__ = ["ChatService", "CompletionStore", "api"]
+__all__ = ["ChatService", "CompletionStore", "StoredCompletion", "api"]

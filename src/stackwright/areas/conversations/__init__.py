@@ -13,8 +13,9 @@ The script must run on the backend that `conversations.backend_name` names: one 
 file is refused when it keeps responses and conversations in different ones.
 """
 
+from stackwright.areas.conversations.items import ItemRow
 from stackwright.areas.conversations.routes import api
 from stackwright.areas.conversations.service import Conversations
-from stackwright.areas.conversations.store import ConversationStore
+from stackwright.areas.conversations.store import ConversationStore, StoredConversation
 
-__all__ = ["ConversationStore", "Conversations", "api"]
+__all__ = ["ConversationStore", "Conversations", "ItemRow", "StoredConversation", "api"]

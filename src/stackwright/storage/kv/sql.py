@@ -7,6 +7,7 @@ from stackwright.storage.kv import KV, Entry, Kept
 from stackwright.storage.kv.keys import check_key, check_namespace, span
 from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
 from stackwright.storage.sql.columns import quoted
+from stackwright.storage.sql.failures import MissingTable
 
 SWEEP_EVERY = 32
 SWEEP_BATCH = 128
@@ -94,9 +95,13 @@ class SqlTable:
         return SqlKV(self, check_namespace(namespace))
 
     async def fetch(self, sql: str, *args: Value) -> list[Row]:
-        """Run a read."""
-        if not self._made:
-            await self.prepare()
+        """Run a read. A table that is there is read also where nothing may be written."""
+        try:
+            return await self.database.fetch(sql, *args)
+        except MissingTable:
+            if self._made:
+                raise
+        await self.prepare()
         return await self.database.fetch(sql, *args)
 
     async def commit(self, sql: str, *args: Value) -> list[Row]:

@@ -1,0 +1,57 @@
+"""JSON as Llama Stack wrote it."""
+
+import json
+from typing import Any
+
+import msgspec
+
+_ARBITRARY = frozenset({"input_schema", "parameters", "schema", "variables", "arguments"})
+"""What may hold any JSON, whose nulls mean something."""
+
+
+class Unfit(Exception):
+    """A row that cannot be a row of ours. Its text says why."""
+
+
+def loads(text: object, column: str) -> Any:
+    """Return what a JSON column holds. Its writer may have written NaN, which is not JSON and becomes null."""
+    if not isinstance(text, str):
+        raise Unfit(f"its {column} is empty")
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        pass
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except ValueError:
+        raise Unfit(f"its {column} is not JSON") from None
+
+
+def a_list(value: object, column: str) -> list[dict[str, Any]]:
+    """Return a list of JSON objects."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise Unfit(f"its {column} is no list of objects")
+    return value
+
+
+def without_nulls(value: Any) -> Any:
+    """Return JSON without the keys that are null: Llama Stack writes out every field that was not given."""
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: one if name in _ARBITRARY else without_nulls(one) for name, one in value.items() if one is not None}
+
+
+def seconds(value: object, column: str) -> int:
+    """Return a time in seconds."""
+    if not isinstance(value, int | float):
+        raise Unfit(f"its {column} is empty")
+    return int(value)
+
+
+def text(value: object, column: str) -> str:
+    """Return a text that must be there."""
+    if not isinstance(value, str) or not value:
+        raise Unfit(f"its {column} is empty")
+    return value
