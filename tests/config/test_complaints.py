@@ -195,6 +195,14 @@ def test_an_address_is_given_one_way() -> None:
     )
 
 
+@pytest.mark.parametrize("missing", ["${file:/run/secrets/none}", "${env.NOT_SET}"])
+def test_what_could_not_be_substituted_is_complained_about_once(missing: str) -> None:
+    text = minimal().replace(
+        "type: sql_sqlite, db_path: /nowhere/sql.db", f'type: sql_postgres, connection_string: "{missing}"'
+    )
+    assert "${file:...} names does not exist" in only(text) or "NOT_SET is not set" in only(text)
+
+
 def test_the_old_layout_gets_one_complaint_for_each_place_with_the_new_form() -> None:
     found = complaints(BEFORE, **POSTGRES)
     assert [complaint.splitlines()[0] for complaint in found] == [

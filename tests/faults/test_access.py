@@ -45,6 +45,15 @@ def test_health_and_readiness_need_no_key(server: RunningServer) -> None:
     assert [server.get(path).status for path in ("/health", "/ready")] == [200, 200]
 
 
+def test_the_page_about_the_api_needs_no_key_and_tells_nothing_without_one(server: RunningServer) -> None:
+    page, script, style = (server.get(path) for path in ("/docs", "/docs/docs.js", "/docs/docs.css"))
+    assert [page.status, script.status, style.status] == [200, 200, 200]
+    assert b'<input id="key" type="password"' in page.body
+    for told in (b"/v1/models", b"/v1/responses", b"/metrics"):
+        assert told not in page.body + script.body
+    assert server.get("/openapi.json", authorization=f"Bearer {KEYS['RED_KEY']}").status == 200
+
+
 def test_a_strangers_completion_is_not_found(server: RunningServer) -> None:
     with server.client(KEYS["RED_KEY"]) as red, server.client(KEYS["BLUE_KEY"]) as blue:
         made = red.chat.completions.create(

@@ -3,8 +3,10 @@
 import json
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -80,3 +82,31 @@ def test_the_start_table_is_printed_once_and_every_other_line_is_json(server: Ru
     assert [line["status"] for line in lines if line["message"] == "POST /v1/chat/completions"].count(200) == 20
     [told] = [line for line in lines if line["level"] == "warning"]
     assert str(victim.pid) in told["message"]
+
+
+def test_the_start_table_is_printed_although_the_worker_that_was_to_do_it_dies(tmp_path: Path) -> None:
+    running = RunningServer(tmp_path, RUN_FILE, "--workers", "2")
+    killed: list[int] = []
+    killer = threading.Thread(target=_kill_who_shows_the_table, args=(running, killed))
+    killer.start()
+    try:
+        running.start()
+        killer.join()
+        _table(running)
+        text = running.log.read_text()
+        assert f"Worker {killed[0]} ended" in text
+        assert text.count("Try: ") == 1
+    finally:
+        running.close()
+
+
+def _kill_who_shows_the_table(server: RunningServer, killed: list[int]) -> None:
+    """End the first worker while it starts, long before it has anything to show."""
+    deadline = time.monotonic() + 15
+    while not killed and time.monotonic() < deadline:
+        children = psutil.Process(server.process.pid).children() if server.process else []
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                if "--table" in child.cmdline():
+                    child.kill()
+                    killed.append(child.pid)

@@ -49,6 +49,14 @@ def test_an_unknown_model_is_not_found_and_the_others_are_named(client: OpenAI) 
     assert refused.value.code == "model_not_found"
     assert refused.value.param == "model"
     assert "demo/echo" in refused.value.message
+    assert "Did you mean" not in refused.value.message
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("demo/ecco", "demo/echo"), ("house-modle", "house-model")])
+def test_a_model_that_is_nearly_right_gets_the_nearest_name(server: RunningServer, wrong: str, meant: str) -> None:
+    answer = server.post("/v1/chat/completions", {"model": wrong, "messages": [{"role": "user", "content": "?"}]})
+    assert answer.status == 404
+    assert f"Did you mean '{meant}'?" in answer.error["message"]
 
 
 @needs_schemas

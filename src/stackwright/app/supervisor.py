@@ -26,7 +26,7 @@ class Supervisor:
     """Keeps `count` workers alive until it is told to stop."""
 
     def __init__(self, command: Sequence[str], sock: socket.socket, *, count: int, environ: Mapping[str, str]) -> None:
-        """`command` follows `python -m stackwright`; each worker gets the socket as `--fd`, one of them `--table` too."""
+        """`command` follows `python -m stackwright`; each worker gets the socket as `--fd`, one `--table` too."""
         sock.set_inheritable(True)
         self._command = [sys.executable, "-m", "stackwright", *command, "--fd", str(sock.fileno())]
         self._command += ["--supervisor", str(os.getpid())]

@@ -126,7 +126,7 @@ def _told(error: Exception) -> StackwrightError:
 
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/docs/docs.css", "/docs/docs.js"})
-"""Paths for which nobody is asked for a key. The page at /docs says nothing: it asks for the key that /openapi.json wants."""
+"""Paths for which nobody needs a key. The page at /docs tells nothing: it asks for the key that /openapi.json wants."""
 
 
 class Principal:

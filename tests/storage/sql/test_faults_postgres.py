@@ -297,6 +297,19 @@ async def test_settings_that_cannot_work_are_a_503_that_keeps_secrets(
     assert "correct horse" not in str(failure.value)
 
 
+@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
+@pytest.mark.parametrize("as_url", [False, True], ids=["parts", "connection string"])
+async def test_a_certificate_to_be_checked_without_an_authority_says_which_setting_is_missing(
+    open_database: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, as_url: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    url = Secret(f"postgresql://u:s3cret@127.0.0.1:1/d?sslmode={mode}")
+    database = await open_database(**({"connection_string": url} if as_url else {"ssl_mode": mode}))
+    with pytest.raises(Unavailable, match=f"ssl_mode '{mode}' checks .* Set ca_cert_path") as failure:
+        await database.ping()
+    assert "s3cret" not in str(failure.value)
+
+
 @pytest.mark.parametrize("url", ["postgresql://[", "postgresql://u:s3cret/x@h/d", "postgresql://u:1?s3cret@h/d"])
 async def test_a_connection_string_that_is_none_is_a_503_without_showing_it(open_database: Open, url: str) -> None:
     secret = Secret(Substituted("postgresql://127.0.0.1:1/d", lambda: url))

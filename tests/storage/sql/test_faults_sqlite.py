@@ -1,6 +1,7 @@
 """What callers see of a SQLite file that is locked, full, on a failing disk, or whose process was killed."""
 
 import asyncio
+import os
 import random
 import subprocess
 import sys
@@ -242,9 +243,9 @@ async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
 ) -> None:
     database = await open_database()
     await database.commit(Do(INSERT, (1,)))
-    path.rename(path.with_name("elsewhere.db"))
+    os.rename(path, path.with_name("elsewhere.db"))
     if replaced:
-        path.touch()
+        os.close(os.open(path, os.O_CREAT))
     with pytest.raises(Unavailable, match="was deleted or replaced while it was open"):
         await database.commit(Do(INSERT, (2,)))
     assert database.broken is not None
@@ -255,7 +256,7 @@ async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
 async def test_a_file_that_is_gone_is_noticed_without_a_write(path: Path, open_database: Open) -> None:
     database = await open_database()
     await database.ping()
-    path.unlink()
+    os.unlink(path)
     with pytest.raises(Unavailable, match="was deleted or replaced"):
         await database.ping()
     assert str(path) in str(database.broken)

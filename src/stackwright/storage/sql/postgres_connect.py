@@ -82,8 +82,8 @@ class Connector:
         mode = self._settings.ssl_mode or given.get("sslmode", "")
         if mode.startswith("verify-") and self._settings.ca_cert_path is None and "sslrootcert" not in given:
             return (
-                f"ssl_mode '{mode}' checks the server's certificate, but not by whose authority. Set ca_cert_path, the PEM "
-                "file of the authorities to trust."
+                f"ssl_mode '{mode}' checks the server's certificate, and nothing says by whose authority. "
+                "Set ca_cert_path, a PEM file of the authorities to trust."
             )
         return "its connection settings cannot be understood."
 

@@ -96,8 +96,8 @@ class SqliteDatabase:
             await self._writer.close()
 
     async def ping(self) -> None:
-        """Return if the database answers, its schemas are in place and its disk has room; `Unavailable` or `StorageFull`
-        says why not."""
+        """Return if the database answers, its schemas are in place and its disk has room. `Unavailable` or
+        `StorageFull` says why not."""
         if self._pending:
             await self.open()
         if self._writer is not None:
