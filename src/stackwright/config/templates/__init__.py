@@ -29,6 +29,8 @@ class Template:
     models: str = "any"
     kv: str = "sqlite"
     sql: str = "sqlite"
+    local: bool = False
+    """For one machine alone: its tools may be on it too."""
     needs: tuple[str, ...] = ()
     """The variables without which it does not load."""
     note: str = ""
@@ -39,7 +41,9 @@ class Template:
         note = "".join(f"\n# {line}" for line in self.note.splitlines()) + ("\n#" if self.note else "")
         backends = _part(f"kv-{self.kv}") + _part(f"sql-{self.sql}")
         head = _HEAD.format(summary=self.summary, note=note, name=name)
-        return head + _part(f"models-{self.models}") + _STORAGE + backends + _part("stores") + "\n" + _part("server")
+        tools = _part("tools-local") if self.local else ""
+        stores = _STORAGE + backends + _part("stores") + "\n"
+        return head + _part(f"models-{self.models}") + stores + tools + _part("server")
 
 
 _POSTGRES = """\
@@ -49,6 +53,7 @@ The database must exist; tables are made in it."""
 TEMPLATES: Mapping[str, Template] = {
     "starter": Template(
         summary="state in SQLite, and whatever models are found",
+        local=True,
         note="Without a run file the server uses this very text.",
     ),
     "postgres": Template(
