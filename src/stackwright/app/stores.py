@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from stackwright.areas.chat import CompletionStore
 from stackwright.areas.conversations import ConversationStore
 from stackwright.areas.prompts import Prompts
-from stackwright.areas.responses import ResponseStore
+from stackwright.areas.responses import Journal, ResponseStore
 from stackwright.config.runfile import RunFile
 from stackwright.jobs import JobQueue
 from stackwright.storage.backends import NamedBackends
@@ -44,8 +44,16 @@ def response_store(run: RunFile, backends: NamedBackends) -> ResponseStore:
 
 def response_jobs(run: RunFile, backends: NamedBackends) -> JobQueue:
     """Return the queue of responses that are made in the background."""
-    settings = run.storage.stores.responses
-    return JobQueue(backends.sql(settings), f"{settings.table_name}_jobs", most_waiting=run.responses.background.queue)
+    settings, limits = run.storage.stores.responses, run.responses.background
+    backend = backends.sql(settings)
+    return JobQueue(
+        backend,
+        f"{settings.table_name}_jobs",
+        most_waiting=limits.queue,
+        lease=limits.lease_seconds,
+        keep=limits.events_seconds,
+        forgetting=Journal(backend, settings.table_name).deleting,
+    )
 
 
 class SqlStore(Protocol):

@@ -72,9 +72,9 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await stack.enter_async_context(templates.memory.kept_fresh())
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         history = conversations.Conversations(talks)
-        answers = await _responses(run, backends, catalog, history, templates, stack)
+        answers, worker = await _responses(run, backends, catalog, history, templates, stack)
         requests = Requests()
-        lifecycle = Lifecycle(requests)
+        lifecycle = Lifecycle(requests, worker)
         services: dict[type, object] = {
             models.Catalog: catalog,
             chat.CompletionStore: store,
@@ -127,7 +127,7 @@ async def _responses(
     history: conversations.Conversations,
     templates: prompts.Prompts,
     stack: AsyncExitStack,
-) -> responses.Responses:
+) -> tuple[responses.Responses, Worker]:
     store = stores.response_store(run, backends)
     if history.backend_name != store.backend_name:
         raise StackwrightError(
@@ -140,11 +140,12 @@ async def _responses(
     intake = responses.Intake(catalog, store, history, templates, kit, remote)
     queue = stores.response_jobs(run, backends)
     await queue.prepare()
-    background = responses.Background(intake, store, history, queue)
+    maker = responses.Maker(intake, store, history)
     limits = run.responses.background
-    worker = Worker(queue, {responses.KIND: background.work}, slots=limits.workers, seconds=limits.seconds)
+    worker = Worker(queue, {responses.KIND: maker.work}, slots=limits.workers, seconds=limits.seconds)
     await stack.enter_async_context(worker.running())
-    return responses.Responses(intake, store, history, background)
+    await stack.enter_async_context(gauges.watched(queue))
+    return responses.Responses(intake, store, history, responses.Background(store, queue)), worker
 
 
 def _connectors(run: RunFile) -> dict[str, ToolAddress]:

@@ -27,9 +27,20 @@ ToolType = Literal[
 class Background(Section):
     """Responses with `background: true`."""
 
-    workers: PositiveInt = Field(4, description="Most that a server process makes at once.")
-    queue: PositiveInt = Field(1000, description="Most that wait to be begun; one more is a 429.")
+    workers: PositiveInt = Field(
+        4, description="Most that a server process makes at once. What a process that died left behind comes on top."
+    )
+    queue: PositiveInt = Field(1000, description="Most that wait to be begun, in all processes; one more is a 429.")
     seconds: PositiveFloat = Field(3600.0, description="Longest that one may take; then it fails.")
+    lease_seconds: float = Field(
+        30.0,
+        ge=1.5,
+        description="Longest that a process may be silent before its responses are another's. The same in all "
+        "processes.",
+    )
+    events_seconds: PositiveFloat = Field(
+        86400.0, description="How long after the end of a response its stream can be read again."
+    )
 
 
 def _place(entry: str) -> str:

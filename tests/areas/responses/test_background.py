@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from stackwright.areas.responses.types import RetrieveQuery
 from stackwright.errors import StackwrightError
 from stackwright.http.call import Json, Stream
 from stackwright.testing import upstream as play
-from stackwright.testing.upstream import Upstream, answer, completion, delta
+from stackwright.testing.upstream import Upstream, answer, completion, delta, stream
 from tests.areas.responses.asking import Asking, Body, checked, checked_events, said, served
+from tests.storage.sql.databases import eventually
 
 SLOW = [play.STREAM_HEAD, *[play.chunk(play.event(delta("word "))), play.pause(0.02)] * 500]
 
@@ -80,18 +83,15 @@ async def test_a_caller_who_leaves_does_not_stop_it(ask: Asking) -> None:
 
 async def test_it_can_be_cancelled_and_that_twice(ask: Asking) -> None:
     ask.vendor.scripts = [SLOW]
-    made = await ask.create(background=True, stream=True)
-    assert isinstance(made, Stream)
-    first = checked_events(await anext(made.blocks))
-    made_id = first[0]["response"]["id"]
+    made_id = (await _told(ask))[0]["response"]["id"]
     for _ in range(2):
         cancelled = checked(json.loads(await ask.responses.cancel("t", made_id)))
         assert cancelled["status"] == "cancelled"
     assert await ask.vendor.closed(3.0)
     events = await _rest(ask, made_id)
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert events[-1]["response"]["status"] == "cancelled"
-    assert (await ask.kept(made_id))["status"] == "cancelled"
+    stored = await ask.kept(made_id)
+    assert (stored["status"], stored["output"][0]["status"]) == ("cancelled", "incomplete")
+    _check_end(events, stored, "response.incomplete")
 
 
 async def test_what_the_model_refuses_fails_it(ask: Asking) -> None:
@@ -125,26 +125,125 @@ async def test_a_full_queue_is_told(vendor: Upstream, tmp_path: Path) -> None:
         assert (refused.value.status, refused.value.code) == (429, "queue_full")
 
 
+async def test_one_that_told_something_before_its_process_ended_fails(vendor: Upstream, tmp_path: Path) -> None:
+    vendor.scripts = [SLOW]
+    async with served(vendor, tmp_path) as ask:
+        told = await _told(ask, input="Go.", text={"format": {"type": "text"}})
+        made_id = told[0]["response"]["id"]
+    async with served(vendor, tmp_path) as ask:
+        failed = await _until(ask, made_id, "failed")
+        events = await _rest(ask, made_id)
+    assert failed["error"]["code"] == "server_restart"
+    assert events[: len(told)] == told
+    _check_end(events, failed, "response.failed")
+
+
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_one_whose_process_ended_starts_over_or_says_so(vendor: Upstream, tmp_path: Path, streamed: bool) -> None:
-    vendor.scripts = [SLOW if streamed else [play.silence]]
+async def test_one_that_told_nothing_before_its_process_ended_starts_over(
+    vendor: Upstream, tmp_path: Path, streamed: bool
+) -> None:
+    vendor.scripts = [[play.silence]]
     async with served(vendor, tmp_path) as ask:
-        made = await ask.create(background=True, stream=streamed)
-        if isinstance(made, Stream):
-            made_id = checked_events(await anext(made.blocks))[0]["response"]["id"]
-            await made.blocks.aclose()
-        else:
-            made_id = json.loads(made)["id"]
-            await _until(ask, made_id, "in_progress")
-            await vendor.asked()
-    vendor.scripts = [answer(completion("Again."))]
+        made_id = (await _accepted(ask, stream=streamed))["id"]
+        await vendor.asked()
+    vendor.scripts = [stream(said("Again."))] if streamed else [answer(completion("Again."))]
     async with served(vendor, tmp_path) as ask:
-        ended = await _until(ask, made_id, "completed", "failed")
+        done = await _until(ask, made_id, "completed", "failed")
+        assert done["output"][0]["content"][0]["text"] == "Again."
         if streamed:
-            assert ended["error"]["code"] == "server_restart"
-            assert (await _rest(ask, made_id))[-1]["type"] == "response.failed"
-        else:
-            assert ended["output"][0]["content"][0]["text"] == "Again."
+            _check_end(await _rest(ask, made_id), done, "response.completed")
+
+
+async def test_what_was_asked_is_kept_no_longer_than_it_takes(ask: Asking, tmp_path: Path) -> None:
+    ask.vendor.scripts = [answer(completion("Done."))]
+    await _until(ask, (await _accepted(ask, input="Go.", user="planted-user"))["id"], "completed")
+    assert _rows(tmp_path, "SELECT state, payload FROM responses_jobs") == [("done", b"")]
+
+
+async def test_a_stream_that_ended_long_ago_is_forgotten_and_the_response_is_not(
+    vendor: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackwright.jobs.worker.SWEEP", 0.05)
+    more = "responses: {background: {events_seconds: 0.3}}"
+    async with served(vendor, tmp_path, more=more) as ask:
+        [first, *_] = await ask.events(background=True)
+        made_id = first["response"]["id"]
+        assert len(await _rest(ask, made_id)) > 3
+
+        async def forgotten() -> bool:
+            return not _rows(tmp_path, "SELECT 1 FROM responses_events")
+
+        await eventually(forgotten, seconds=5)
+        with pytest.raises(StackwrightError, match="ended too long ago"):
+            await _rest(ask, made_id)
+        assert (await ask.kept(made_id))["status"] == "completed"
+
+
+async def test_deleting_one_stops_it_and_leaves_nothing(ask: Asking, tmp_path: Path) -> None:
+    ask.vendor.scripts = [SLOW]
+    told = await _told(ask)
+    await ask.responses.delete("t", told[0]["response"]["id"])
+    assert await ask.vendor.closed(3.0)
+    assert _rows(tmp_path, "SELECT 1 FROM responses_events") == []
+
+
+async def test_one_without_a_stream_has_none_to_be_read(ask: Asking) -> None:
+    ask.vendor.scripts = [answer(completion("Done."))]
+    made_id = (await _accepted(ask))["id"]
+    await _until(ask, made_id, "completed")
+    foreground = await ask.whole()
+    for one in (made_id, foreground["id"]):
+        with pytest.raises(StackwrightError, match="no stream of this response"):
+            await _rest(ask, one)
+
+
+async def test_deltas_are_padded_for_who_asks(ask: Asking) -> None:
+    events = await ask.events(background=True, stream_options={"include_obfuscation": True})
+    padded = [event["obfuscation"] for event in events if event["type"].endswith(".delta")]
+    assert padded
+    assert all(padded)
+    again = await _rest(ask, events[0]["response"]["id"])
+    assert not any("obfuscation" in event for event in again)
+
+
+async def _accepted(ask: Asking, **body: Any) -> Body:
+    """Ask for a response and go away."""
+    made = await ask.create(background=True, **body)
+    if isinstance(made, Json):
+        return dict(json.loads(made))
+    first = checked_events(await anext(made.blocks))[0]
+    await made.blocks.aclose()
+    return dict(first["response"])
+
+
+async def _told(ask: Asking, **body: Any) -> list[Body]:
+    """Ask for a stream, and return what it tells until the model has said something."""
+    made = await ask.create(background=True, stream=True, **body)
+    assert isinstance(made, Stream)
+    raw = b""
+    while b"output_text.delta" not in raw:
+        raw += await anext(made.blocks)
+    await made.blocks.aclose()
+    return checked_events(raw)
+
+
+def _rows(folder: Path, sql: str) -> list[Any]:
+    # By the library that the server uses: another one in the same process would undo its locks.
+    with closing(apsw.Connection(str(folder / "sql.db"))) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def _check_end(events: list[Body], stored: Body, last: str) -> None:
+    """Check that a stream closes what it opened, ends once, and tells what is stored."""
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    opened = [event["item"]["id"] for event in events if event["type"] == "response.output_item.added"]
+    closed = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [item["id"] for item in closed] == opened
+    assert events[-1]["type"] == last
+    assert events[-1]["response"] == stored
+    assert stored["output"] == closed
+    words = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    assert [part["text"] for item in closed for part in item["content"]] == [words]
 
 
 async def test_it_must_be_stored(ask: Asking) -> None:

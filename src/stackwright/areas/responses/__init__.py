@@ -1,8 +1,10 @@
 """Responses: turns of a model with its tools, kept as chains."""
 
-from stackwright.areas.responses.background import KIND, Background
+from stackwright.areas.responses.background import Background
 from stackwright.areas.responses.intake import Intake
 from stackwright.areas.responses.items import ItemRow
+from stackwright.areas.responses.journal import Journal
+from stackwright.areas.responses.making import KIND, Maker
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote
 from stackwright.areas.responses.routes import api
@@ -15,7 +17,9 @@ __all__ = [
     "Background",
     "Intake",
     "ItemRow",
+    "Journal",
     "Kit",
+    "Maker",
     "Remote",
     "ResponseStore",
     "Responses",

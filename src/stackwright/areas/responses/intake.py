@@ -63,6 +63,8 @@ class Ready(NamedTuple):
     stored: bool
     conversation: str | None
     prompt_hash: str | None = None
+    secret: bool = False
+    """Whether the request holds what must never be written down, unlike everything else of it."""
 
 
 class Accepted(NamedTuple):
@@ -84,6 +86,7 @@ class _Effective(NamedTuple):
     """The prompt's own messages: before the history, and no part of it."""
     echo: PromptRef | None
     hash: str | None
+    secret: bool
 
 
 class Intake:
@@ -149,12 +152,12 @@ class Intake:
         )
         frame = Frame(response=response, servers=unheard, approved=allowed)
         turn = Turn(frame=frame, offers=dict(offered.offers))
-        return Ready(turn, model, tools, new, history, response.store, conversation, effective.hash)
+        return Ready(turn, model, tools, new, history, response.store, conversation, effective.hash, effective.secret)
 
     async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> "_Effective":
         if request.prompt is None:
             _refuse_nothing(request)
-            return _Effective(request, request, [], None, None)
+            return _Effective(request, request, [], None, None, _has_secrets(request))
         resolved = await self._prompts.resolve(tenant, request.prompt)
         sent = msgspec.json.decode(raw)
         del sent["prompt"]
@@ -162,7 +165,8 @@ class Intake:
         effective = _request(merged.fields)
         shown = effective if merged.shown is merged.fields else _request(merged.shown)
         echo = PromptRef(**merged.prompt)
-        return _Effective(effective, shown, parse_input(merged.messages), echo, resolved.hash)
+        secret = shown is not effective or _has_secrets(request)
+        return _Effective(effective, shown, parse_input(merged.messages), echo, resolved.hash, secret)
 
     async def _history(
         self, tenant: str, request: ResponseRequest, conversation: str | None, memory: Memory | None
@@ -311,6 +315,10 @@ def _shown(tool: Tool) -> Tool:
     if isinstance(tool, McpTool):
         return msgspec.structs.replace(tool, authorization=UNSET, headers=None)
     return tool
+
+
+def _has_secrets(request: ResponseRequest) -> bool:
+    return any(isinstance(tool, McpTool) and bool(tool.authorization or tool.headers) for tool in request.tools or ())
 
 
 def _messages(request: ResponseRequest, items: Sequence[Item]) -> list[ChatMessage]:

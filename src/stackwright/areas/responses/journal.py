@@ -1,7 +1,8 @@
 """The events of streams that go on in the background, kept so that anybody can read on from anywhere."""
 # ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -11,10 +12,12 @@ from stackwright.storage.sql.columns import quoted
 from stackwright.wire.events import Event
 
 _encode = msgspec.json.Encoder().encode
+_decode: Callable[[bytes], Event] = msgspec.json.Decoder(Event).decode
 NAMES = {kind: str(kind.__struct_config__.tag) for kind in get_args(Event)}
 """The type of each event, as callers know it."""
 _TOGETHER = 50
 _PAGE = 500
+_PADDED = 16
 
 
 class Entry(NamedTuple):
@@ -30,9 +33,13 @@ def entries(made: Sequence[Event]) -> list[Entry]:
     return [Entry(event.sequence_number, NAMES[type(event)], _encode(event)) for event in made]
 
 
-def framed(entry: Entry) -> bytes:
-    """Return an event as it is sent, named as OpenAI names it."""
-    return b"event: %b\ndata: %b\n\n" % (entry.kind.encode(), entry.body)
+def framed(entry: Entry, *, padded: bool) -> bytes:
+    """Return an event as it is sent, named as OpenAI names it; `padded` hides how long a delta is."""
+    body = entry.body
+    if padded and entry.kind.endswith(".delta"):
+        padding = secrets.token_urlsafe(_PADDED)[: _PADDED - len(body) % _PADDED]
+        body = b'%b,"obfuscation":"%b"}' % (body[:-1], padding.encode())
+    return b"event: %b\ndata: %b\n\n" % (entry.kind.encode(), body)
 
 
 class Journal:
@@ -47,6 +54,7 @@ class Journal:
         self._after = backend.render(
             f"SELECT number, kind, body FROM {table} WHERE {here} AND number > $3 ORDER BY number LIMIT {_PAGE}"
         )
+        self._all = backend.render(f"SELECT body FROM {table} WHERE {here} ORDER BY number")
         self._last = backend.render(f"SELECT MAX(number) FROM {table} WHERE {here}")
 
     def migrations(self, *, version: int) -> list[Migration]:
@@ -66,11 +74,10 @@ class Journal:
                 args += entry
             yield Do(self._insert(len(some)), tuple(args))
 
-    def ending(self, tenant: str, response_id: str, last: Event) -> Script[None]:
-        """Write the last event of a stream, behind what was written before."""
-        found = yield Do(self._last, (tenant, response_id))
-        last.sequence_number = (-1 if found[0][0] is None else found[0][0]) + 1
-        yield from self.adding(tenant, response_id, entries([last]))
+    def told(self, tenant: str, response_id: str) -> Script[list[Event]]:
+        """Return all events so far; none when the response is not streamed."""
+        rows = yield Do(self._all, (tenant, response_id))
+        return [_decode(body) for (body,) in rows]
 
     def deleting(self, tenant: str, response_id: str) -> Script[None]:
         """Delete the events of a response."""
@@ -80,10 +87,10 @@ class Journal:
         """Return the next events after that number."""
         return [Entry(*row) for row in await self._backend.fetch(self._after, tenant, response_id, number)]
 
-    async def begun(self, tenant: str, response_id: str) -> bool:
-        """True when somebody may have read of the response already."""
-        rows = await self._backend.fetch(self._last, tenant, response_id)
-        return rows[0][0] is not None
+    async def last(self, tenant: str, response_id: str) -> int:
+        """Return the number of the latest event; -1 when there is none."""
+        ((number,),) = await self._backend.fetch(self._last, tenant, response_id)
+        return -1 if number is None else number
 
     def _insert(self, count: int) -> str:
         if count not in self._inserts:

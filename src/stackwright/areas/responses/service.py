@@ -7,7 +7,6 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET
 
 from stackwright.areas.conversations import Conversations
 from stackwright.areas.responses import orders
@@ -17,7 +16,7 @@ from stackwright.areas.responses.items import ItemRow
 from stackwright.areas.responses.journal import NAMES
 from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.model import Silent
-from stackwright.areas.responses.store import ResponseStore
+from stackwright.areas.responses.store import ResponseStore, body_of
 from stackwright.areas.responses.tooling import refuse_unlisted
 from stackwright.areas.responses.types import (
     InputItemsQuery,
@@ -134,7 +133,7 @@ class Responses:
         """Commit what was made, and return the response's JSON."""
         making.kept = True
         response = making.run.response
-        body = _encode(msgspec.structs.replace(response, output=UNSET))
+        body = body_of(response)
         output = [encode(item) for item in making.run.turn.output]
         if making.keeps:
             await self._commit(making, body, output)
@@ -175,9 +174,8 @@ class Responses:
     async def get(self, tenant: str, id: str, query: RetrieveQuery) -> Json | Stream:
         """Return a stored response, or the rest of the stream that makes it."""
         if query.stream:
-            return await self._background.resume(
-                tenant, id, -1 if query.starting_after is None else query.starting_after
-            )
+            after = -1 if query.starting_after is None else query.starting_after
+            return await self._background.resume(tenant, id, after, padded=bool(query.include_obfuscation))
         found = await self._store.get(tenant, id)
         return Json(spliced(found.body, hidden(found.output, query.include)))
 
@@ -204,8 +202,7 @@ class Responses:
 
     async def delete(self, tenant: str, id: str) -> ResponseDeleted:
         """Delete a stored response and its items."""
-        await self._background.forget(tenant, id)
-        await self._store.delete(tenant, id)
+        await self._background.delete(tenant, id)
         return ResponseDeleted(id=id)
 
     async def cancel(self, tenant: str, id: str) -> Json:

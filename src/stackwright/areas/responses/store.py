@@ -4,16 +4,25 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from stackwright.areas.responses.items import ItemRow, ItemRows
-from stackwright.areas.responses.journal import Journal
+from stackwright.areas.responses.journal import Journal, entries
+from stackwright.engine.replay import ended
+from stackwright.engine.signals import Broken, Cancelled
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Migration, Script
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice, Table
 from stackwright.storage.sql.writer import WriteQueue
+from stackwright.wire.events import Event
+from stackwright.wire.items import encode
+from stackwright.wire.responses import Response
+
+_encode = msgspec.json.Encoder().encode
 
 
 class StoredResponse(Struct):
@@ -44,6 +53,16 @@ class UnknownResponse(NotFound):
         InvalidRequest.__init__(self, f"Response with id '{id}' not found.")
 
 
+def body_of(response: Response) -> bytes:
+    """Return a response's JSON without its output."""
+    return _encode(replace(response, output=UNSET))
+
+
+def response_in(body: bytes) -> Response:
+    """Return the response of which this is the `body_of`."""
+    return msgspec.json.decode(body, type=Response)
+
+
 class ResponseStore:
     """Stored responses."""
 
@@ -65,6 +84,7 @@ class ResponseStore:
             "ON i.tenant = r.tenant AND i.response_id = r.id AND i.output = 1 "
             "WHERE r.tenant = $1 AND r.id = $2 ORDER BY i.place"
         )
+        self._status = queue.render(f"SELECT status FROM {responses} WHERE tenant = $1 AND id = $2")
         self._outputs = f"SELECT response_id, body FROM {items} WHERE tenant = $1 AND output = 1 AND response_id IN "
 
     @property
@@ -118,10 +138,34 @@ class ResponseStore:
         yield self._table.insert_do(tenant, row)
         yield from self.items.adding(tenant, row.id, items)
 
-    def changing(self, tenant: str, id: str, *, status: str, body: bytes) -> Script[None]:
+    def changing(self, tenant: str, response: Response) -> Script[None]:
         """Change a response that goes on in the background. `UnknownResponse` when it was deleted meanwhile."""
-        if not (yield self._table.update_do(tenant, id, status=status, body=body)):
+        if not (yield self._table.update_do(tenant, response.id, status=response.status, body=body_of(response))):
+            raise UnknownResponse(response.id)
+
+    def finishing(self, tenant: str, response: Response, left: Sequence[Event], *, streamed: bool) -> Script[None]:
+        """Write what a response that was made in the background leaves, and the last events of its stream."""
+        yield from self.changing(tenant, response)
+        output = [ItemRow(item.id, encode(item), True) for item in response.output or ()]
+        yield from self.items.appending(tenant, response.id, output)
+        if streamed:
+            yield from self.journal.adding(tenant, response.id, entries(left))
+
+    def breaking_off(self, tenant: str, id: str, signal: Broken | Cancelled) -> Script[None]:
+        """End a response that nobody makes any more, with what its events tell of it."""
+        rows = yield self._table.select_do(tenant, id, lock=True)
+        if not rows:
             raise UnknownResponse(id)
+        told = yield from self.journal.told(tenant, id)
+        response, left = ended(response_in(self._table.columns.decode(rows[0]).body), told, signal)
+        yield from self.finishing(tenant, response, left, streamed=bool(told))
+
+    def deleting(self, tenant: str, id: str) -> Script[None]:
+        """Delete a response, its items and its events. `UnknownResponse` when there is none."""
+        if not (yield self._table.delete_do(tenant, id)):
+            raise UnknownResponse(id)
+        yield from self.items.deleting(tenant, id)
+        yield from self.journal.deleting(tenant, id)
 
     async def transact(self, script: Callable[[], Script[None]]) -> None:
         """Run a script that writes here, committed on return."""
@@ -134,10 +178,16 @@ class ResponseStore:
             raise UnknownResponse(id)
         return Whole(rows[0][0], rows[0][1], [item for _, _, item in rows if item is not None])
 
+    async def status(self, tenant: str, id: str) -> str:
+        """Return how a response is."""
+        rows = await self._queue.fetch(self._status, tenant, id)
+        if not rows:
+            raise UnknownResponse(id)
+        return str(rows[0][0])
+
     async def check(self, tenant: str, id: str) -> None:
         """Raise `UnknownResponse` when there is no such response."""
-        if await self._table.find(tenant, id) is None:
-            raise UnknownResponse(id)
+        await self.status(tenant, id)
 
     async def page(
         self, tenant: str, *, after: str | None, order: Order, limit: int, model: str | None
@@ -155,14 +205,3 @@ class ResponseStore:
             for one, body in await self._queue.fetch(sql, tenant, *ids):
                 found[one].append(body)
         return found
-
-    async def delete(self, tenant: str, id: str) -> None:
-        """Delete a response and its items."""
-
-        def script() -> Script[None]:
-            if not (yield self._table.delete_do(tenant, id)):
-                raise UnknownResponse(id)
-            yield from self.items.deleting(tenant, id)
-            yield from self.journal.deleting(tenant, id)
-
-        await self._queue.transact(script)
