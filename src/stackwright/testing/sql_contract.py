@@ -245,6 +245,27 @@ class SqlContract:
         assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 2
         assert sorted(ids(await notes.page("t", limit=9))[0]) == ["a", "b", "c", "d"]
 
+    async def test_statements_that_go_together_stand_or_fall_together(
+        self, backend: CountingBackend, notes: Table[Note], counter: str
+    ) -> None:
+        add = backend.render("UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value")
+        queue = WriteQueue(backend, max_waiting=1000, batches=2)
+
+        async def write(sql: WriteQueue | CountingBackend, *names: str) -> list[Row]:
+            first, *others = names
+            inserts = [notes.insert_do("t", Note(id=name, model=name)) for name in others]
+            return await sql.commit(Do(add, (int(first), "c")), *inserts)
+
+        assert await write(backend, "1", "a", "b") == [(1,)]
+        assert await write(queue, "10", "c") == [(11,)]
+        outcomes = await asyncio.gather(
+            *(write(queue, "100", *names) for names in ("de", "fa", "gh", "ag")), return_exceptions=True
+        )
+        assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True, False, True]
+        assert await backend.fetch(counter) == [(211,)]
+        assert sorted(ids(await notes.page("t", limit=9))[0]) == ["a", "b", "c", "d", "e", "g", "h"]
+        assert (await notes.get("t", "e")).model == "e"
+
     async def test_a_waiter_that_leaves_does_not_disturb_the_others(
         self, backend: CountingBackend, notes: Table[Note]
     ) -> None:

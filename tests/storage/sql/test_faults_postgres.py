@@ -355,8 +355,8 @@ async def test_a_queued_write_is_refused_when_its_patience_is_over(open_database
     slow = lane.submit(lambda: slowly(1.5), 5.0)
     await asyncio.sleep(0)
     begun = loop.time()
-    hasty = [lane.submit(Do(INSERT, (number,)), 0.3) for number in range(3)]
-    patient = lane.submit(Do(INSERT, (9,)), 5.0)
+    hasty = [lane.submit([Do(INSERT, (number,))], 0.3) for number in range(3)]
+    patient = lane.submit([Do(INSERT, (9,))], 5.0)
     for one in hasty:
         with pytest.raises(Unavailable, match="took too long"):
             await one

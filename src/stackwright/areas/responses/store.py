@@ -124,6 +124,12 @@ class ResponseStore:
         also: Callable[[], Script[None]] | None = None,
     ) -> None:
         """Keep a response and its items, and what a conversation gets, in one transaction; committed on return."""
+        if row is not None and also is None:
+            inserts = list(self.inserting(tenant, row, items))
+            # The row, and its items unless they are more than one statement writes.
+            if len(inserts) <= 2:
+                await self._queue.commit(*inserts)
+                return
 
         def script() -> Script[None]:
             if row is not None:

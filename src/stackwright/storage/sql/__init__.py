@@ -54,8 +54,14 @@ class SqlBackend(Protocol):
         """Run a read that an index answers in bounded time, outside any transaction."""
         ...
 
-    async def commit(self, do: Do) -> list[Row]:
-        """Run one writing statement, committed on return; may share its commit. Returns its RETURNING rows."""
+    async def commit(self, do: Do, *also: Do) -> list[Row]:
+        """Run one writing statement, committed on return; may share its commit. Returns its RETURNING rows.
+
+        Args:
+            do: The statement.
+            also: Others that stand or fall with it, return nothing, and touch none of its rows or each other's: a
+                database may run them in any order, and does it in one round trip.
+        """
         ...
 
     async def transact(self, script: Callable[[], Script[T]]) -> T:

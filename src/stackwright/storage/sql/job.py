@@ -1,13 +1,13 @@
 """One write that waits for its commit."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from stackwright.storage.sql import Do, Script
 
-Work = Do | Callable[[], Script[Any]]
-"""A single statement, or what builds a script."""
+Work = Sequence[Do] | Callable[[], Script[Any]]
+"""Statements as `SqlBackend.commit` takes them, or what builds a script."""
 
 
 class Job:

@@ -14,6 +14,7 @@ from stackwright.storage.sql.migrate import migration_script
 from stackwright.storage.sql.postgres_connect import Connector
 from stackwright.storage.sql.postgres_errors import ConnectionLost, Contended
 from stackwright.storage.sql.postgres_lane import PostgresLane
+from stackwright.storage.sql.postgres_one import as_one
 from stackwright.storage.sql.postgres_pool import Pool
 from stackwright.storage.sql.postgres_session import Session
 
@@ -90,13 +91,14 @@ class PostgresDatabase:
         do = Do(sql, args)
         return await self._use(lambda session: session.ask(do))
 
-    async def commit(self, do: Do, *, patience: float | None = None) -> list[Row]:
-        """Run one writing statement, its own transaction; see `SqlBackend`.
+    async def commit(self, do: Do, *also: Do, patience: float | None = None) -> list[Row]:
+        """Run writing statements as one, its own transaction; see `SqlBackend`.
 
         Raises:
             OutcomeUnknown: The connection was lost before the answer came.
         """
-        rows = await self._use(lambda session: session.commit(do), patience)
+        one = as_one(do, also)
+        rows = await self._use(lambda session: session.commit(one), patience)
         self.commits += 1
         return rows
 

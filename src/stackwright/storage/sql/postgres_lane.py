@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, cast
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Row, Script, Value
 from stackwright.storage.sql.job import Impatience, Job, Work, release
+from stackwright.storage.sql.postgres_one import as_one
 
 T = TypeVar("T")
 
@@ -16,7 +17,7 @@ class Committer(Protocol):
 
     name: str
 
-    async def commit(self, do: Do, *, patience: float | None = None) -> list[Row]: ...
+    async def commit(self, do: Do, *also: Do, patience: float | None = None) -> list[Row]: ...
 
     async def commit_many(self, sql: str, args: Sequence[Sequence[Value]], *, patience: float) -> None: ...
 
@@ -37,8 +38,10 @@ class PostgresLane:
     def submit(self, work: Work, patience: float) -> "asyncio.Future[Any]":
         """Queue one piece of work; see `Lane`."""
         loop = asyncio.get_running_loop()
+        if not callable(work):
+            work = (as_one(work[0], work[1:]),)
         job = Job(work, loop.create_future(), loop.time() + patience)
-        key = work.sql if isinstance(work, Do) and "RETURNING" not in work.sql else job
+        key = job if callable(work) or "RETURNING" in work[0].sql else work[0].sql
         self._waiting.setdefault(key, []).append(job)
         if len(self._running) < self._batches:
             task = asyncio.create_task(self._drain())
@@ -86,7 +89,7 @@ class PostgresLane:
 
     async def _together(self, batch: list[Job]) -> bool:
         """Perform all in one transaction. False when one of them spoilt it: then each goes alone."""
-        works = [job.work for job in batch if isinstance(job.work, Do)]
+        works = [job.work[0] for job in batch if not callable(job.work)]
         try:
             # In the order of arrival, the last is the most patient: a batch begins while anybody in it still waits.
             await self._database.commit_many(works[0].sql, [do.args for do in works], patience=_left(batch[-1]))
@@ -101,9 +104,9 @@ class PostgresLane:
         return True
 
     async def _alone(self, job: Job) -> Any:
-        if isinstance(job.work, Do):
-            return await self._database.commit(job.work, patience=_left(job))
-        return await self._database.transact(job.work, patience=_left(job))
+        if callable(job.work):
+            return await self._database.transact(job.work, patience=_left(job))
+        return await self._database.commit(*job.work, patience=_left(job))
 
 
 def _left(job: Job) -> float:

@@ -128,9 +128,9 @@ class SqliteDatabase:
         except FOREIGN as error:
             raise translate(error, self.name) from error
 
-    async def commit(self, do: Do) -> list[Row]:
-        """Run one writing statement; see `SqlBackend`."""
-        rows: list[Row] = await self.submit(do, self._pool_timeout)
+    async def commit(self, do: Do, *also: Do) -> list[Row]:
+        """Run writing statements; see `SqlBackend`."""
+        rows: list[Row] = await self.submit((do, *also), self._pool_timeout)
         return rows
 
     async def transact(self, script: Callable[[], Script[T]]) -> T:

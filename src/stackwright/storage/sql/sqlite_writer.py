@@ -8,13 +8,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from stackwright.errors import StackwrightError, StorageFull, Unavailable
-from stackwright.storage.sql import Do, Row
+from stackwright.storage.sql import Do, Row, Script
 from stackwright.storage.sql.job import Impatience, Job, Work, release
 from stackwright.storage.sql.script import play
 from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
@@ -119,22 +120,24 @@ class SqliteWriter:
 
     def _perform(self, connection: apsw.Connection, job: Job) -> None:
         try:
-            if isinstance(job.work, Do):
+            if callable(job.work):
+                job.result = self._within(connection, partial(self._play, job.work))
+            elif len(job.work) == 1:
                 # No savepoint: SQLite takes back a statement that fails, and leaves the transaction alone.
-                job.result = connection.execute(job.work.sql, job.work.args).fetchall()
+                job.result = _run_all(connection, job.work)
             else:
-                job.result = self._play(connection, job)
+                job.result = self._within(connection, partial(_run_all, dos=job.work))
         except Exception as error:
             if connection.get_autocommit():
                 # Disk full and I/O errors take the whole transaction back, the other jobs' work included.
                 raise
             job.error = translate(error, self._name)
 
-    def _play(self, connection: apsw.Connection, job: Job) -> Any:
-        assert not isinstance(job.work, Do)
+    def _within(self, connection: apsw.Connection, work: Callable[[apsw.Connection], Any]) -> Any:
+        """Do some work that stands or falls as one."""
         connection.execute("SAVEPOINT script")
         try:
-            result = play(job.work(), lambda do: self._run_one(connection, do))
+            result = work(connection)
         except Exception:
             if not connection.get_autocommit():
                 connection.execute("ROLLBACK TO script")
@@ -142,6 +145,9 @@ class SqliteWriter:
             raise
         connection.execute("RELEASE script")
         return result
+
+    def _play(self, build: Callable[[], Script[Any]], connection: apsw.Connection) -> Any:
+        return play(build(), lambda do: self._run_one(connection, do))
 
     def _run_one(self, connection: apsw.Connection, do: Do) -> list[Row]:
         try:
@@ -187,3 +193,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _run_all(connection: apsw.Connection, dos: Sequence[Do]) -> list[Row]:
+    """Run statements and return the rows of the first."""
+    rows = connection.execute(dos[0].sql, dos[0].args).fetchall()
+    for do in dos[1:]:
+        connection.execute(do.sql, do.args)
+    return rows

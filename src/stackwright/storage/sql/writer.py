@@ -63,9 +63,9 @@ class WriteQueue:
         """Run a read; see `SqlBackend`."""
         return await self._backend.fetch(sql, *args)
 
-    async def commit(self, do: Do) -> list[Row]:
-        """Run one writing statement; see `SqlBackend`."""
-        rows: list[Row] = await self._wait(do)
+    async def commit(self, do: Do, *also: Do) -> list[Row]:
+        """Run writing statements; see `SqlBackend`."""
+        rows: list[Row] = await self._wait((do, *also))
         return rows
 
     async def transact(self, script: Callable[[], Script[T]]) -> T:
