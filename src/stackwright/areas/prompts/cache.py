@@ -1,6 +1,5 @@
 """What a process remembers: compiled versions, which never change, and where every prompt's selectors point."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from stackwright.areas.prompts.apply import Resolved
@@ -8,25 +7,25 @@ from stackwright.areas.prompts.metrics import LOOKUPS
 from stackwright.areas.prompts.rows import PointerRow, PromptRow
 
 CAPACITY = 128 * 1024 * 1024
-"""Bytes of compiled versions, about; the least recently used go first."""
+"""Bytes of compiled versions, about; those not used lately go first."""
 
 Key = tuple[str, str, int]
 """Tenant, prompt, version."""
 
 
 class Versions:
-    """Compiled versions, up to so many bytes."""
+    """Compiled versions, up to so many bytes. Those that were used since their turn came get a second one."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.size = 0
         self._capacity = capacity
-        self._held: OrderedDict[Key, Resolved] = OrderedDict()
+        self._held: dict[Key, Resolved] = {}
 
     def get(self, key: Key) -> Resolved | None:
         """Return a version that is held, and remember that it was wanted."""
         found = self._held.get(key)
         if found is not None:
-            self._held.move_to_end(key)
+            found.compiled.used = True
         return found
 
     def put(self, key: Key, version: Resolved) -> None:
@@ -36,7 +35,16 @@ class Versions:
         self._held[key] = version
         self.size += version.compiled.size
         while self.size > self._capacity and len(self._held) > 1:
-            self.size -= self._held.popitem(last=False)[1].compiled.size
+            self._make_room()
+
+    def _make_room(self) -> None:
+        key = next(iter(self._held))
+        oldest = self._held.pop(key)
+        if oldest.compiled.used:
+            oldest.compiled.used = False
+            self._held[key] = oldest
+        else:
+            self.size -= oldest.compiled.size
 
 
 class Pointer:

@@ -30,7 +30,7 @@ class Rendered(NamedTuple):
 class Compiled:
     """One version, ready to render."""
 
-    __slots__ = ("_instructions", "_messages", "_plain", "_trees", "size", "spec", "variables")
+    __slots__ = ("_instructions", "_messages", "_plain", "_trees", "size", "spec", "used", "variables")
 
     def __init__(self, spec: Spec) -> None:
         """Take a normalized spec apart. `InvalidRequest` when its templates and declarations do not fit together."""
@@ -41,6 +41,8 @@ class Compiled:
         self._trees = {name: Tree(settings[name], only=_TEMPLATED[name]) for name in _TEMPLATED if name in settings}
         self._plain = {name: value for name, value in settings.items() if name not in self._trees}
         self.variables = self._variables(declared(spec))
+        self.used = False
+        """Whether it was, since it was last considered for being let go of."""
         self.size = _FACTOR * len(msgspec.json.encode(spec)) + 2000
 
     @property

@@ -1,14 +1,28 @@
 """From a body that carries a version's content to that content, checked."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from stackwright.areas.prompts.compiled import Compiled
-from stackwright.areas.prompts.spec import Spec, normalized, packed
+from stackwright.areas.prompts.spec import Spec, hash_of, normalized, packed
 from stackwright.areas.prompts.types import Flat
-from stackwright.areas.prompts.writes import Content
 from stackwright.errors import InvalidRequest
 
 _FIELDS = Spec.__struct_fields__
+
+
+class Content(NamedTuple):
+    """A version's content, checked, packed and ready to use."""
+
+    spec: bytes
+    hash: str
+    compiled: Compiled
+    note: str | None
+
+    @property
+    def text(self) -> str:
+        return self.compiled.text
 
 
 def spec_of(body: Flat) -> Spec:
@@ -37,7 +51,8 @@ def content_of(body: Flat, note: str | None = None) -> Content:
 def content(spec: Spec, note: str | None = None) -> Content:
     """Return a spec as it is stored. `InvalidRequest` when it cannot be rendered."""
     compiled = Compiled(normalized(spec))
-    return Content(packed(compiled.spec), compiled.text, note)
+    raw = packed(compiled.spec)
+    return Content(raw, hash_of(raw), compiled, note)
 
 
 def with_text(spec: Spec, text: str, variables: list[str] | None) -> Spec:

@@ -65,16 +65,17 @@ class Listing:
         """Look at one window of prompts after the other, letting other requests through in between."""
         found: list[Row] = []
         while True:
-            edge = await self._edge(way, begin, end)
-            found += await self._read(way, where, begin, end if edge is None else edge, wanted - len(found))
-            if edge is None or len(found) >= wanted:
+            edge = await self._edge(way, begin)
+            last = edge is None or (end is not None and way.reaches(edge, end))
+            found += await self._read(way, where, begin, end if last else edge, wanted - len(found))
+            if edge is None or last or len(found) >= wanted:
                 return found
             begin = way.before(edge)
             await asyncio.sleep(0)
 
-    async def _edge(self, way: "_Way", begin: int | None, end: int | None) -> int | None:
+    async def _edge(self, way: "_Way", begin: int | None) -> int | None:
         """Return the place that ends the next window, or None when what is left is no more than one."""
-        sql, args = way.statement("seq", Where([], []), begin, end, 1, skipped=WINDOW)
+        sql, args = way.ahead(begin)
         found = await self._fetch(sql, args)
         return int(found[0][0]) if found else None
 
@@ -95,12 +96,23 @@ class _Way(NamedTuple):
     ascending: bool
     archived: bool
 
+    def reaches(self, place: int, end: int) -> bool:
+        """Return whether a place is not in front of another."""
+        return place >= end if self.ascending else place <= end
+
     def before(self, place: int) -> int:
         """Return the place in front of another, so that reading on begins with that one."""
         return place - 1 if self.ascending else place + 1
 
+    def ahead(self, begin: int | None) -> tuple[str, list[Value]]:
+        """Return the SELECT of the place that many prompts ahead, which an index answers alone."""
+        sign, order = (">", "ASC") if self.ascending else ("<", "DESC")
+        bound = "" if begin is None else f"AND seq {sign} $2 "
+        text = f"SELECT seq FROM {self.table} WHERE tenant = $1 {bound}ORDER BY seq {order} LIMIT 1 OFFSET {WINDOW}"
+        return text, [self.tenant] if begin is None else [self.tenant, begin]
+
     def statement(
-        self, listed: str, where: Where, begin: int | None, end: int | None, limit: int, *, skipped: int = 0
+        self, listed: str, where: Where, begin: int | None, end: int | None, limit: int
     ) -> tuple[str, list[Value]]:
         """Return the SELECT of what is between two places, without them, and its arguments."""
         ahead, behind, order = (">", "<", "ASC") if self.ascending else ("<", ">", "DESC")
@@ -109,10 +121,7 @@ class _Way(NamedTuple):
         bounded = [(condition, place) for condition, place in bounds if place is not None]
         conditions = ["tenant = {}", state, *(condition for condition, _ in bounded), *where.conditions]
         args: list[Value] = [self.tenant, *(place for _, place in bounded), *where.values, limit]
-        text = (
-            f"SELECT {listed} FROM {self.table} WHERE {' AND '.join(conditions)} "
-            f"ORDER BY seq {order} LIMIT {{}}{f' OFFSET {skipped}' if skipped else ''}"
-        )
+        text = f"SELECT {listed} FROM {self.table} WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT {{}}"
         return text.format(*(f"${number}" for number in range(1, len(args) + 1))), args
 
 

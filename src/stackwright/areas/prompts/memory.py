@@ -93,12 +93,12 @@ class Memory:
             raise UnknownPrompt(reference)
         return row
 
-    def hold(self, tenant: str, row: VersionRow) -> Resolved:
-        """Keep a version in memory and return it."""
+    def hold(self, tenant: str, row: VersionRow, compiled: Compiled | None = None) -> Resolved:
+        """Keep a version in memory and return it; `compiled` is its content, if somebody had to compile it already."""
         key = (tenant, row.prompt_id, row.version)
         held = self._versions.get(key)
         if held is None:
-            held = Resolved(row.prompt_id, str(row.version), row.hash, Compiled(unpacked(row.spec)))
+            held = Resolved(row.prompt_id, str(row.version), row.hash, compiled or Compiled(unpacked(row.spec)))
             self._versions.put(key, held)
         return held
 

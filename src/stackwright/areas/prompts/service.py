@@ -84,16 +84,13 @@ class Prompts:
             raise InvalidRequest(
                 "Missing required parameter: 'prompt.id'.", param="prompt.id", code="missing_required_parameter"
             )
-        return await self._resolve(tenant, prompt_id, reference.version)
-
-    async def _resolve(self, tenant: str, reference: str, selector: Selector) -> Resolved:
-        if selector == DRAFT:
-            return await self.drafts.resolve(tenant, reference)
-        return await self.memory.resolve(tenant, reference, selector)
+        if reference.version == DRAFT:
+            return await self.drafts.resolve(tenant, prompt_id)
+        return await self.memory.resolve(tenant, prompt_id, reference.version)
 
     async def render(self, tenant: str, reference: str, body: RenderRequest) -> RenderedPrompt:
         """Return the request a model would get. Sensitive values are masked."""
-        resolved = await self._resolve(tenant, reference, body.version)
+        resolved = await self.resolve(tenant, PromptRef(id=reference, version=body.version))
         merged = apply(resolved, body.variables, {})
         items: list[dict[str, Any]] = [*merged.shown_messages]
         if isinstance(body.input, str):
@@ -114,7 +111,9 @@ class Prompts:
         def script() -> Script[Written]:
             return self._writes.create(who, _new_row(prompt_id, body), content, body.labels)
 
-        return self._shown(who.tenant, await self._backend.transact(script))
+        written = await self._backend.transact(script)
+        self.memory.hold(who.tenant, written.version, content.compiled)
+        return self._shown(who.tenant, written)
 
     async def get(self, tenant: str, reference: str, selector: Selector = None) -> Prompt:
         """Return a prompt with the text of the version that was asked for."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 _HOLE = re.compile(
@@ -14,7 +15,7 @@ class Hole(NamedTuple):
     """A place for a variable, or for something inside a JSON value."""
 
     key: str
-    """What is between the braces. A string keeps its hash, which is what finding its text costs."""
+    """What is between the braces."""
     name: str
     path: tuple[str, ...]
 
@@ -27,19 +28,18 @@ Filling = Callable[[Texts], Any]
 class Template:
     """A text taken apart: literal pieces, and holes between them."""
 
-    __slots__ = ("_pieces", "_places", "holes")
+    __slots__ = ("_format", "_keys", "_pieces", "holes")
 
     def __init__(self, text: str) -> None:
         self._pieces = list(_pieces(text))
-        self._places = [(place, piece.key) for place, piece in enumerate(self._pieces) if isinstance(piece, Hole)]
         self.holes = [piece for piece in self._pieces if isinstance(piece, Hole)]
+        # One string instead of many pieces: with thousands of prompts, what costs is every object that is touched.
+        self._format = "".join("%s" if isinstance(one, Hole) else one.replace("%", "%%") for one in self._pieces)
+        self._keys = tuple(hole.key for hole in self.holes)
 
     def render(self, texts: Texts) -> str:
         """Return the text with each hole filled."""
-        pieces: list[Any] = self._pieces.copy()
-        for place, key in self._places:
-            pieces[place] = texts[key]
-        return "".join(pieces)
+        return self._format % tuple([texts[key] for key in self._keys])
 
     def parts(self) -> list[str | Hole]:
         """Return the literal pieces and the holes, in order."""
@@ -55,7 +55,7 @@ def _pieces(text: str) -> Iterator[str | Hole]:
             if found.start() > at:
                 yield text[at : found.start()]
             name, rest = found.groups()
-            yield Hole(name + rest, name, tuple(rest.split(".")[1:]))
+            yield Hole(intern(name + rest), intern(name), tuple(rest.split(".")[1:]))
         at = found.end()
     if at < len(text):
         yield text[at:]

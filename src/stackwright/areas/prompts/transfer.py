@@ -3,7 +3,7 @@
 import time
 
 from stackwright.areas.prompts import shown
-from stackwright.areas.prompts.content import content_of
+from stackwright.areas.prompts.content import Content, content_of
 from stackwright.areas.prompts.failures import UnknownPrompt
 from stackwright.areas.prompts.ledger import Held, Ledger, Who
 from stackwright.areas.prompts.memory import Memory
@@ -22,7 +22,6 @@ from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, Versio
 from stackwright.areas.prompts.selecting import check_label, checked_name
 from stackwright.areas.prompts.spec import text_of, unpacked
 from stackwright.areas.prompts.tables import Tables
-from stackwright.areas.prompts.writes import Content
 from stackwright.errors import Conflict, InvalidRequest
 from stackwright.storage.sql import Script
 

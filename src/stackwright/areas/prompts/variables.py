@@ -1,7 +1,7 @@
 """All variables of a version: what a caller gives for them, checked at once."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from stackwright.areas.prompts.template import Hole, Texts
 from stackwright.areas.prompts.variable import Variable, Wrong
 from stackwright.errors import InvalidRequest
 
+_TEXT = frozenset({str})
 MASK = "[sensitive]"
 """What stands for a sensitive value wherever it would be stored, echoed or logged."""
 
@@ -29,7 +30,7 @@ class Values:
 class Variables:
     """All variables of one version, and the holes they fill."""
 
-    __slots__ = ("_by_name", "_holes", "_plan", "_sensitive", "_text_only")
+    __slots__ = ("_by_name", "_holes", "_plan", "_sensitive", "_simple", "_text_only")
 
     def __init__(self, variables: Iterable[Variable], holes: Iterable[Hole], text_only: Collection[str]) -> None:
         """`text_only` are the variables that stand where no image or file can."""
@@ -42,6 +43,9 @@ class Variables:
             (name, one, one.plain, [hole.key for hole in self._holes[name]]) for name, one in self._by_name.items()
         ]
         self._sensitive = any(one.declaration.sensitive for one in self._by_name.values())
+        plain = not self._sensitive and all(plain and keys == [name] for name, _, plain, keys in self._plan)
+        self._simple: Set[str] | None = frozenset(self._by_name) if plain else None
+        """The names, when any text is what stands for each of them."""
 
     @property
     def names(self) -> list[str]:
@@ -63,6 +67,8 @@ class Variables:
 
     def check(self, given: Mapping[str, Any]) -> Values:
         """Check what a caller gave. `InvalidRequest` with everything that is wrong, at once."""
+        if given.keys() == self._simple and _TEXT.issuperset(map(type, given.values())):
+            return Values(given, {})
         texts: dict[str, str] = {}
         parts: dict[str, dict[str, Any]] = {}
         missing: list[str] = []

@@ -7,7 +7,7 @@ import msgspec
 
 from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.apply import Resolved
-from stackwright.areas.prompts.content import content, content_of, spec_of, with_text
+from stackwright.areas.prompts.content import Content, content, content_of, spec_of, with_text
 from stackwright.areas.prompts.diff import Diff, DiffQuery, compare
 from stackwright.areas.prompts.drafts import Drafts
 from stackwright.areas.prompts.failures import Moved, UnknownVersion
@@ -24,7 +24,7 @@ from stackwright.areas.prompts.types import (
     PromptVersion,
     VersionList,
 )
-from stackwright.areas.prompts.writes import Content, Writes
+from stackwright.areas.prompts.writes import Writes
 from stackwright.errors import InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Script
@@ -73,6 +73,7 @@ class Versions:
         except Moved as moved:
             raise moved.with_details(await self._differs(who.tenant, reference, moved)) from None
         self._memory.apply(who.tenant, written.prompt)
+        self._memory.hold(who.tenant, written.version, new.compiled)
         return written
 
     async def _differs(self, tenant: str, reference: str, moved: Moved) -> dict[str, Any]:

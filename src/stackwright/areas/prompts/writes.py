@@ -2,28 +2,16 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from stackwright.areas.prompts.content import Content
 from stackwright.areas.prompts.failures import Exists, InUse, Moved, PreconditionFailed
 from stackwright.areas.prompts.ledger import Held, Ledger, Who, Written
 from stackwright.areas.prompts.pointing import packed_labels
 from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, VersionRow, json_text, noted, searched
 from stackwright.areas.prompts.selecting import check_label
-from stackwright.areas.prompts.spec import hash_of
 from stackwright.areas.prompts.tables import Tables
 from stackwright.storage.sql import Script
-
-
-class Content(NamedTuple):
-    """A version's content, checked and packed."""
-
-    spec: bytes
-    text: str
-    note: str | None = None
-
-    @property
-    def hash(self) -> str:
-        return hash_of(self.spec)
 
 
 class Writes:
