@@ -52,7 +52,7 @@ class PostgresBackend(Section):
         None, description="PEM file of authorities that the server's certificate is checked by."
     )
     pool_size: PositiveInt = Field(10, description="Connections kept open.")
-    max_overflow: int = Field(10, ge=0, description="Connections above pool_size, closed when idle.")
+    max_overflow: int = Field(10, ge=0, description="Connections above pool_size, closed when idle for 5 s.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
     pool_recycle: int = Field(-1, ge=-1, description="Replace connections older than this many seconds; -1 never.")
     command_timeout: PositiveFloat = Field(5.0, description="Seconds a statement may take.")

@@ -13,7 +13,7 @@ import pytest
 
 from stackwright.config.secret import Secret, Substituted
 from stackwright.errors import StackwrightError, Unavailable
-from stackwright.storage.sql import Do, Migration, Row, Script
+from stackwright.storage.sql import Do, Migration, Row, Script, postgres_pool
 from stackwright.storage.sql.failures import OutcomeUnknown, SchemaTooNew
 from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.storage.sql.writer import WriteQueue
@@ -212,8 +212,9 @@ async def test_a_full_pool_is_a_503_within_its_timeout(open_database: Open) -> N
 
 
 async def test_a_crowd_never_gets_more_connections_than_pool_and_overflow(
-    postgres_server: PostgresServer, postgres_db: str, open_database: Open
+    postgres_server: PostgresServer, postgres_db: str, open_database: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgres_pool, "SPARE_SECONDS", 0.2)
     database = await open_database(pool_size=3, max_overflow=4)
     crowd = asyncio.gather(*(database.fetch("SELECT pg_sleep(0.02)") for _ in range(200)))
     most = 0
@@ -226,6 +227,18 @@ async def test_a_crowd_never_gets_more_connections_than_pool_and_overflow(
         return connections(postgres_server, postgres_db) == 3
 
     await eventually(back_to_the_pool_size)
+
+
+async def test_connections_above_the_pool_size_wait_a_moment_for_the_next_crowd(open_database: Open) -> None:
+    database = await open_database(pool_size=1, max_overflow=4)
+
+    async def crowd() -> set[object]:
+        rows = await asyncio.gather(*(database.fetch("SELECT pg_backend_pid(), pg_sleep(0.05)") for _ in range(5)))
+        return {row[0] for [row] in rows}
+
+    first = await crowd()
+    assert len(first) == 5
+    assert await crowd() == first
 
 
 async def test_a_reader_that_leaves_gives_its_connection_back(open_database: Open) -> None:
