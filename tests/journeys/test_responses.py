@@ -158,8 +158,16 @@ def test_failures_have_the_clients_classes(client: OpenAI) -> None:
         client.responses.create(model="down", input="Hi.", stream=True)
     with pytest.raises(openai.BadRequestError, match="Cannot cancel a synchronous response"):
         client.responses.cancel(client.responses.create(model="echo", input="Hi.").id)
-    with pytest.raises(openai.BadRequestError, match="Nobody can count the tokens"):
-        client.responses.input_tokens.count(model="echo", input="Hi.")
+
+
+def test_tokens_are_counted_before_they_are_spent(client: OpenAI) -> None:
+    first = client.responses.create(model="echo", input="Hello there.")
+    asked: list[dict[str, Any]] = [{}, {"instructions": "Be brief."}, {"previous_response_id": first.id}]
+    for more in asked:
+        counted = client.responses.input_tokens.count(model="echo", input="And now?", **more)
+        said = client.responses.create(model="echo", input="And now?", **more)
+        assert said.usage is not None
+        assert (counted.object, counted.input_tokens) == ("response.input_tokens", said.usage.input_tokens)
 
 
 def test_a_stream_that_breaks_off_fails_and_keeps_what_was_said(client: OpenAI) -> None:

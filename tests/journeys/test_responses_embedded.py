@@ -63,6 +63,16 @@ def test_structured_output_follows_its_schema(starter: RunningServer) -> None:
         assert json.loads(answer.output_text)["city"] in ("Oslo", "Rome")
 
 
+def test_tokens_are_counted_as_they_are_spent(starter: RunningServer) -> None:
+    tool: Any = {"type": "function", "name": "city", "description": "Tells.", "parameters": SCHEMA, "strict": True}
+    asked: dict[str, Any] = {"model": MODEL, "input": "Where is it?", "instructions": "Be brief.", "tools": [tool]}
+    with starter.client() as client:
+        counted = client.responses.input_tokens.count(**asked)
+        said = client.responses.create(**asked, max_output_tokens=16)
+        assert said.usage is not None
+        assert counted.input_tokens == said.usage.input_tokens > 50
+
+
 def test_a_chain_is_read_as_one_talk(starter: RunningServer) -> None:
     with starter.client() as client:
         first = client.responses.create(model=MODEL, input="My name is Ada.", temperature=0, max_output_tokens=20)

@@ -96,6 +96,14 @@ class BodyPort(Protocol):
         ...
 
 
+class CountPort(Protocol):
+    """Counting the tokens of a prompt without running it."""
+
+    async def count(self, call: ModelCall) -> int:
+        """Return what `usage.prompt_tokens` of this chat completion would be. Raises as `TextPort.complete` does."""
+        ...
+
+
 class Inference(Protocol):
     """An opened inference provider. A port that is None is one the provider does not have."""
 
@@ -103,6 +111,7 @@ class Inference(Protocol):
     completions: TextPort | None
     embeddings: BodyPort | None
     moderations: BodyPort | None
+    counting: CountPort | None
 
     async def models(self) -> Sequence[Offer]:
         """Return what can be served now. May ask the vendor; raises `UpstreamError` when it cannot be asked."""

@@ -10,7 +10,7 @@ from stackwright.areas.models import Catalog, Registration, Registry, Served
 from stackwright.areas.models.index import Index
 from stackwright.areas.models.types import Model
 from stackwright.errors import InvalidRequest, UnknownModel
-from stackwright.ports.inference import BodyPort, Offer, TextPort
+from stackwright.ports.inference import BodyPort, CountPort, Offer, TextPort
 from stackwright.storage.kv.memory import MemoryDatabase
 
 
@@ -21,6 +21,7 @@ class Provider:
     completions: TextPort | None = None
     embeddings: BodyPort | None = None
     moderations: BodyPort | None = None
+    counting: CountPort | None = None
 
     def __init__(self, *names: str) -> None:
         self._names = names

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stackwright.errors import StackwrightError
 from stackwright.http.call import Json
 from stackwright.testing.upstream import Upstream, answer, completion
+from stackwright.wire.responses import ResponseRequest
 from tests.areas.responses.asking import Asking, served
 
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
@@ -109,3 +111,10 @@ async def test_a_response_that_was_not_made_in_the_background_cannot_be_cancelle
     assert refused.value.status == 400
     with pytest.raises(StackwrightError, match="background: true"):
         await ask.kept(made["id"], stream=True)
+
+
+async def test_a_count_that_nobody_can_make_is_refused_with_who_can(ask: Asking) -> None:
+    raw = b'{"model": "up/m", "input": "Hi."}'
+    with pytest.raises(StackwrightError, match=r"'up' has no counter\. OpenAI, vLLM, llama-server") as refused:
+        await ask.responses.input_tokens("t", msgspec.json.decode(raw, type=ResponseRequest), raw)
+    assert (refused.value.status, refused.value.code) == (400, "unsupported_by_model")

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from stackwright.areas.models.types import Model
 from stackwright.errors import InvalidRequest, UnknownModel
-from stackwright.ports.inference import BodyPort, Inference, TextPort
+from stackwright.ports.inference import BodyPort, CountPort, Inference, TextPort
 
 P = TypeVar("P")
 
@@ -44,6 +44,18 @@ class Target(NamedTuple):
     @property
     def moderations(self) -> BodyPort:
         return self._have(self.inference.moderations, "moderations")
+
+    @property
+    def counting(self) -> CountPort:
+        if self.inference.counting is None:
+            raise InvalidRequest(
+                f"Nobody can count the tokens of {self.name!r} without running it: its provider {self.provider_id!r} "
+                "has no counter. OpenAI, vLLM, llama-server and the embedded llama.cpp have one. The usage of an "
+                "answer says what it took.",
+                param="model",
+                code="unsupported_by_model",
+            )
+        return self.inference.counting
 
     def _have(self, port: P | None, what: str) -> P:
         if port is None:

@@ -122,4 +122,5 @@ class Metered:
         self.completions: TextPort | None = completions and MeteredText(completions, meter)
         self.embeddings: BodyPort | None = embeddings and MeteredBody(embeddings, meter)
         self.moderations: BodyPort | None = moderations and MeteredBody(moderations, meter)
+        self.counting = inference.counting
         self.models = inference.models

@@ -18,8 +18,8 @@ from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote, approved, pathless, recall
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.areas.responses.toolbox import Toolbox
-from stackwright.engine.ports import Model, Tools
-from stackwright.engine.state import Frame, Turn
+from stackwright.engine.ports import Tools
+from stackwright.engine.state import AskModel, Frame, Turn
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.decoding import from_decoding
 from stackwright.wire.items import Item, ItemReference, decode, decode_many, parse_input
@@ -54,7 +54,7 @@ class Ready(NamedTuple):
     """A request that can be run."""
 
     turn: Turn
-    model: Model
+    model: ChatModel
     tools: Tools
     new: list[Item]
     """Its own input: what it adds to the history."""
@@ -153,6 +153,20 @@ class Intake:
         frame = Frame(response=response, servers=unheard, approved=allowed)
         turn = Turn(frame=frame, offers=dict(offered.offers))
         return Ready(turn, model, tools, new, history, response.store, conversation, effective.hash, effective.secret)
+
+    async def count(self, tenant: str, request: ResponseRequest, raw: bytes) -> int:
+        """Return how many tokens the model would read first."""
+        ready = await self.ready(tenant, request, raw)
+        response = ready.turn.frame.response
+        counter = self._catalog.resolve(tenant, response.model).counting
+        if ready.turn.frame.servers:
+            raise InvalidRequest(
+                "The tools of an MCP server are not known before it is asked for them. Leave it out, or count with a "
+                "'previous_response_id' whose response has its 'mcp_list_tools' item.",
+                param="tools",
+            )
+        first = AskModel((), response.max_output_tokens, server_tools=True)
+        return await counter.count(ready.model.call(first))
 
     async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> "_Effective":
         if request.prompt is None:

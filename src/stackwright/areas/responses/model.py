@@ -139,7 +139,7 @@ class ChatModel:
         """Ask; where the request allows it, again with fewer messages while the vendor says that they are too many."""
         while True:
             try:
-                return await asking(self._call(effect))
+                return await asking(self.call(effect))
             except InvalidRequest as error:
                 if not self._truncates or error.code != TOO_LONG:
                     raise
@@ -153,7 +153,8 @@ class ChatModel:
             yield [signal for chunk in batch for signal in hearing.chunk(chunk.data)]
         yield hearing.end()
 
-    def _call(self, effect: AskModel) -> ModelCall:
+    def call(self, effect: AskModel) -> ModelCall:
+        """Return what the vendor is asked."""
         messages = [*self._messages, *messages_of(effect.output)] if effect.output else self._messages
         params = {**self._params, **self._toolbox.params(effect), "messages": messages}
         if effect.max_output_tokens is not None:

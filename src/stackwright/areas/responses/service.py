@@ -25,6 +25,7 @@ from stackwright.areas.responses.types import (
     ResponseDeleted,
     RetrieveQuery,
 )
+from stackwright.engine.ports import Model
 from stackwright.engine.run import Run
 from stackwright.errors import InvalidRequest, StackwrightError
 from stackwright.http.call import Json, Stream
@@ -80,7 +81,8 @@ class Responses:
             generate: False to make everything ready and say nothing.
         """
         ready = await self._intake.ready(tenant, request, raw, memory=memory)
-        making = _Making(tenant, ready, Run(ready.turn, ready.model if generate else Silent(), ready.tools))
+        model: Model = ready.model if generate else Silent()
+        making = _Making(tenant, ready, Run(ready.turn, model, ready.tools))
         async with aclosing(self._stream(making, orders.spelled, padded=_pads(request))) as batches:
             async for batch in batches:
                 yield batch
@@ -212,12 +214,7 @@ class Responses:
 
     async def input_tokens(self, tenant: str, request: ResponseRequest, raw: bytes) -> InputTokens:
         """Count a request's tokens."""
-        await self._intake.ready(tenant, request, raw)
-        raise InvalidRequest(
-            f"Nobody can count the tokens of '{request.model}' without running it: its provider has no counter, and "
-            "an estimate would be a guess. The usage of a response says what it took.",
-            code="unsupported_by_model",
-        )
+        return InputTokens(input_tokens=await self._intake.count(tenant, request, raw))
 
 
 class _Making:

@@ -10,6 +10,8 @@ from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, field_vali
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
 
+CountStyle = Literal["responses", "chat", "tokenize"]
+"""OpenAI's own route; llama-server's, which takes chat requests; vLLM's, which is beside the API."""
 PortName = Literal["completions", "embeddings", "moderations"]
 
 
@@ -68,3 +70,5 @@ class Quirks:
     """What it has besides chat."""
     renames: Mapping[str, str] = field(default_factory=dict)
     """Parameters it knows by another name."""
+    counts: CountStyle | None = None
+    """How it counts the tokens of a prompt, where it can."""

@@ -60,6 +60,10 @@ class Text:
         async with self._engine.run(wanted) as batches:
             return Telling(wanted).whole([piece async for batch in batches for piece in batch])
 
+    async def count(self, call: ModelCall) -> int:
+        """Return how many tokens the prompt has; a chat's template included."""
+        return await self._engine.count(self._request(call))
+
     @asynccontextmanager
     async def stream(self, call: ModelCall) -> AsyncIterator[AsyncIterator[Sequence[Chunk]]]:
         """Generate; entering waits for the first token, as whatever is wrong with the request shows before it."""
@@ -101,7 +105,7 @@ class LlamaCpp:
     moderations = None
 
     def __init__(self, name: str, weights: Path, engine: Engine, config: Config) -> None:
-        self.chat = Text("chat", name, engine, config)
+        self.chat = self.counting = Text("chat", name, engine, config)
         self.completions = Text("text", name, engine, config)
         self._offer = Offer(
             name=name,

@@ -62,6 +62,18 @@ class Port:
         return self._open(call)
 
 
+class Counting:
+    """Counts as the answers do: a token a word."""
+
+    def __init__(self, models: dict[str, Script]) -> None:
+        self._models = models
+
+    async def count(self, call: ModelCall) -> int:
+        """Return the words of the messages."""
+        script = await _began(self._models, call)
+        return Generation(script, call, chat=True).prompt_tokens()
+
+
 class Embeddings:
     """Vectors out of a hash: equal texts are equal, other texts are somewhere else."""
 
@@ -106,6 +118,7 @@ class Scripted:
         self.completions = Port(models, chat=False)
         self.embeddings = Embeddings(models)
         self.moderations = Moderations(models)
+        self.counting = Counting(models)
 
     async def models(self) -> Sequence[Offer]:
         """Return the models of the run file."""

@@ -47,6 +47,7 @@ class WordLlama:
     chat = None
     completions = None
     moderations = None
+    counting = None
 
     def __init__(self, dimensions: int, workers: ThreadPoolExecutor) -> None:
         self.embeddings = self

@@ -41,6 +41,11 @@ class _Error(msgspec.Struct):
     message: str
     type: str = ""
     code: int = 500
+    n_prompt_tokens: int | None = None
+
+
+class _Progress(msgspec.Struct):
+    total: int
 
 
 class _Event(msgspec.Struct):
@@ -65,7 +70,8 @@ class Piece(msgspec.Struct, frozen=True):
         return bool(self.text or self.tool_calls or self.logprobs or self.finish_reason)
 
 
-_EVENT = msgspec.json.Decoder(_Event | None)
+_EVENT: msgspec.json.Decoder[_Event | None] = msgspec.json.Decoder(_Event | None)
+_PROGRESS = msgspec.json.Decoder(_Progress)
 
 
 def read(event: str, index: int) -> Piece | None:
@@ -85,6 +91,21 @@ def read(event: str, index: int) -> Piece | None:
         usage=said.usage,
     )
     return piece if piece.says_something or piece.usage else None
+
+
+def counted(event: str) -> int | None:
+    """Return how many tokens the prompt has, as soon as an event says it. An error event raises, unless it is that
+    they are too many."""
+    said = _EVENT.decode(event)
+    if said is None:
+        return None
+    if said.error is not None:
+        if said.error.n_prompt_tokens is None:
+            raise _failure(said.error)
+        return said.error.n_prompt_tokens
+    if not said.prompt_progress:
+        return None
+    return _PROGRESS.decode(said.prompt_progress).total
 
 
 def _failure(error: _Error) -> StackwrightError:

@@ -18,8 +18,11 @@ from typing import Any
 import msgspec
 
 from stackwright.errors import InvalidRequest, StackwrightError, Unavailable, UpstreamError
-from stackwright.providers.inference.llama_answer import Piece, invalid, read
+from stackwright.providers.inference.llama_answer import Piece, counted, invalid, read
 from stackwright.providers.inference.llama_request import Request
+
+Handle = Callable[[bytes, Callable[[str], bool]], None]
+"""Does a request and tells of it, event by event, until that returns true."""
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +138,17 @@ class Engine:
             flow.stopped = True
             work.cancel()
 
+    async def count(self, request: Request) -> int:
+        """Return how many tokens the prompt of a request has. llama.cpp says so before it computes anything.
+
+        Raises:
+            Unavailable: As `run` does.
+        """
+        self._admit()
+        work = self._workers.submit(self._counted, request)
+        work.add_done_callback(self._leave)
+        return await asyncio.wrap_future(work)
+
     def _admit(self) -> None:
         with self._lock:
             if self._admitted >= self._settings.parallel + self._settings.queue:
@@ -144,11 +158,34 @@ class Engine:
                 )
             self._admitted += 1
 
-    def _leave(self, work: "Future[None]") -> None:
+    def _leave(self, work: "Future[Any]") -> None:
         with self._lock:
             self._admitted -= 1
 
     def _generate(self, request: Request, flow: Flow) -> None:
+        handle = self._handle(request)
+        for index, body in enumerate(request.bodies):
+            if not self._stopped(flow):
+                self._choice(handle, body, index, flow)
+        # What was cut must not look like an answer.
+        if self._closing:
+            raise _closing()
+
+    def _counted(self, request: Request) -> int:
+        found: list[int] = []
+
+        def heard(event: str) -> bool:
+            if (count := counted(event)) is not None:
+                found.append(count)
+            return bool(found) or self._closing
+
+        _hear(self._handle(request), request.bodies[0], heard)
+        if not found:
+            raise _closing() if self._closing else UpstreamError("llama.cpp did not count the prompt.")
+        return found[0]
+
+    def _handle(self, request: Request) -> Handle:
+        """Return what llama.cpp does such requests with."""
         model = self._model()
         if request.tools and not model.knows_tools:
             raise InvalidRequest(
@@ -156,13 +193,9 @@ class Engine:
                 param="tools",
                 code="unsupported_parameter",
             )
-        handle = model.server.handle_chat_completions if request.kind == "chat" else model.server.handle_completions
-        for index, body in enumerate(request.bodies):
-            if not self._stopped(flow):
-                self._choice(handle, body, index, flow)
-        # What was cut must not look like an answer.
-        if self._closing:
-            raise _closing()
+        server = model.server
+        handle: Handle = server.handle_chat_completions if request.kind == "chat" else server.handle_completions
+        return handle
 
     def _model(self) -> Loaded:
         try:
@@ -173,27 +206,34 @@ class Engine:
     def _stopped(self, flow: Flow) -> bool:
         return flow.stopped or self._closing
 
-    def _choice(
-        self, handle: Callable[[bytes, Callable[[str], bool]], None], body: bytes, index: int, flow: Flow
-    ) -> None:
-        failures: list[StackwrightError] = []
-
+    def _choice(self, handle: Handle, body: bytes, index: int, flow: Flow) -> None:
         def heard(event: str) -> bool:
-            # llama.cpp drops what is raised here; true makes it stop.
-            try:
-                if piece := read(event, index):
-                    flow.put(piece)
-            except (StackwrightError, msgspec.MsgspecError) as error:
-                failures.append(_ours(error))
-            return bool(failures) or self._stopped(flow)
+            if piece := read(event, index):
+                flow.put(piece)
+            return self._stopped(flow)
 
+        _hear(handle, body, heard)
+
+
+def _hear(handle: Handle, body: bytes, heard: Callable[[str], bool]) -> None:
+    """Give `heard` each event until it returns true. Raises what it raises."""
+    failures: list[StackwrightError] = []
+
+    def guarded(event: str) -> bool:
+        # llama.cpp drops what is raised here; true makes it stop.
         try:
-            handle(body, heard)
-        except (ValueError, RuntimeError, TypeError, IndexError) as error:
-            # Only reading the request throws; what happens later is said in an event.
-            raise invalid(str(error)) from error
-        if failures:
-            raise failures[0]
+            return heard(event)
+        except (StackwrightError, msgspec.MsgspecError) as error:
+            failures.append(_ours(error))
+            return True
+
+    try:
+        handle(body, guarded)
+    except (ValueError, RuntimeError, TypeError, IndexError) as error:
+        # Only reading the request throws; what happens later is said in an event.
+        raise invalid(str(error)) from error
+    if failures:
+        raise failures[0]
 
 
 def _closing() -> Unavailable:

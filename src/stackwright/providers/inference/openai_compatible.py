@@ -11,6 +11,7 @@ from stackwright.ports.inference import Chunk, ChunkStream, ModelCall, Offer
 from stackwright.providers.http1 import HttpError
 from stackwright.providers.inference import catalog
 from stackwright.providers.inference.config import Config, Quirks
+from stackwright.providers.inference.counting import Counter
 from stackwright.providers.inference.reading import CHAT, CHECKS, TEXT, Check, Decoder, Reading, checked, excerpt
 from stackwright.providers.inference.vendor import ERROR_LIMIT, Vendor
 
@@ -101,6 +102,7 @@ class OpenAICompatible:
         self.chat = Port(vendor, "/chat/completions", CHECKS["chat"], CHAT)
         self.completions = Port(vendor, "/completions", CHECKS["completions"], TEXT) if "completions" in has else None
         self.embeddings = Port(vendor, "/embeddings", CHECKS["embeddings"]) if "embeddings" in has else None
+        self.counting = Counter(vendor, vendor.quirks.counts) if vendor.quirks.counts else None
         self.moderations = Port(vendor, "/moderations", CHECKS["moderations"]) if "moderations" in has else None
 
     async def models(self) -> Sequence[Offer]:

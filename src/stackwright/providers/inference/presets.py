@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import AliasChoices, Field, create_model
 
-from stackwright.providers.inference.config import Config, PortName, Quirks
+from stackwright.providers.inference.config import Config, CountStyle, PortName, Quirks
 from stackwright.providers.provider import Backends, Provider
 
 MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
@@ -29,6 +29,8 @@ class Preset:
     ports: tuple[PortName, ...] = ()
     """What it has besides chat."""
     renames: Mapping[str, str] = field(default_factory=dict)
+    counts: CountStyle | None = None
+    """How it counts the tokens of a prompt, where it can."""
     models: tuple[str, ...] | None = None
     """Its models, where it has no list of them."""
     note: str = ""
@@ -40,6 +42,7 @@ PRESETS: Mapping[str, Preset] = {
         url="https://api.openai.com/v1",
         key="OPENAI_API_KEY",
         ports=("completions", "embeddings", "moderations"),
+        counts="responses",
     ),
     "remote::openai-compatible": Preset(
         title="any server with OpenAI's API",
@@ -49,7 +52,11 @@ PRESETS: Mapping[str, Preset] = {
         ports=("completions", "embeddings", "moderations"),
     ),
     "remote::vllm": Preset(
-        title="vLLM", url="http://localhost:8000/v1", key="VLLM_API_KEY", ports=("completions", "embeddings")
+        title="vLLM",
+        url="http://localhost:8000/v1",
+        key="VLLM_API_KEY",
+        ports=("completions", "embeddings"),
+        counts="tokenize",
     ),
     "remote::ollama": Preset(
         title="Ollama",
@@ -63,6 +70,7 @@ PRESETS: Mapping[str, Preset] = {
         key="LLAMA_API_KEY",
         ports=("completions", "embeddings"),
         renames=MAX_TOKENS,
+        counts="chat",
         note="Embeddings need `llama-server --embeddings`.",
     ),
     "remote::lmstudio": Preset(
@@ -187,7 +195,7 @@ PRESETS: Mapping[str, Preset] = {
 def provider(type: str) -> Provider[Config]:
     """Return the provider type of a row."""
     preset = PRESETS[type]
-    quirks = Quirks(type=type, ports=frozenset(preset.ports), renames=preset.renames)
+    quirks = Quirks(type=type, ports=frozenset(preset.ports), renames=preset.renames, counts=preset.counts)
     return Provider(
         type=type,
         api="inference",

@@ -140,6 +140,10 @@ class Generation:
             {**self._head, "object": name, "choices": choices, "usage": answer.usage(self._choices)}
         )
 
+    def prompt_tokens(self) -> int:
+        """Return what the prompt counts."""
+        return self._answer().prompt_tokens
+
     def chunks(self) -> Iterator[Chunk]:
         """Return the answer word by word. What is wrong with the request is raised here, not by the first chunk."""
         options = self._asked.param("stream_options", Options) or Options()

@@ -45,9 +45,8 @@ class Vendor:
         self._fields = "".join(f"{name}: {_line(value)}\r\n" for name, value in lines.items()).encode()
 
     def request(self, path: str, body: bytes) -> bytes:
-        """Return a whole POST request for a path below the base URL."""
-        return b"POST %b%b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
-            self.client.path.encode(),
+        """Return a whole POST request for a path of the vendor's server."""
+        return b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
             path.encode(),
             self._fields,
             len(body),
@@ -58,11 +57,18 @@ class Vendor:
         """Return a request for the list of models."""
         return b"GET %b/models HTTP/1.1\r\n%b\r\n" % (self.client.path.encode(), self._fields)
 
-    async def send(self, path: str, body: bytes) -> Connection:
+    async def send(self, path: str, body: bytes, *, beside: bool = False) -> Connection:
         """Send a request, again where that is right; return the connection with a 2xx answer to read.
 
         The caller releases it. Raises as `ports.inference.TextPort.complete` does.
+
+        Args:
+            path: Where to, below the base URL.
+            body: What to send; nothing to ask for the list of models.
+            beside: Below what the base URL has before the API's version instead.
         """
+        base = self.client.path
+        path = (base.removesuffix("/v1") if beside else base) + path
         self._active += 1
         try:
             used = self._fields
