@@ -56,15 +56,15 @@ def test_a_schema_is_made_upgraded_and_refused_when_newer(tmp_path: Path, execut
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     run(tmp_path, "check", "run.yaml", "--connect")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
-    execute("DELETE FROM stackwright_schema WHERE store = 'inference_store' AND version = 2")
-    assert _states(run(tmp_path, "db", "status", "run.yaml"))["inference_store"] == "to be upgraded to 2"
+    execute("DELETE FROM stackwright_schema WHERE store = 'inference_store' AND version = 3")
+    assert _states(run(tmp_path, "db", "status", "run.yaml"))["inference_store"] == "to be upgraded to 3"
     execute(NEWER)
     status = run(tmp_path, "db", "status", "run.yaml")
-    assert _states(status)["inference_store"] == "newer than this Stackwright, which knows 2"
+    assert _states(status)["inference_store"] == "newer than this Stackwright, which knows 3"
     for command in (["db", "upgrade"], ["serve", "--port", "0"]):
         refused = run(tmp_path, *command, "run.yaml")
         assert refused.returncode == 1
-        for word in ("sql_default", "inference_store", "9", "2"):
+        for word in ("sql_default", "inference_store", "9", "3"):
             assert word in refused.stderr
         assert "Traceback" not in refused.stderr
 

@@ -8,9 +8,11 @@ from stackwright.areas.conversations import ConversationStore
 from stackwright.areas.prompts import Prompts
 from stackwright.areas.responses import Journal, ResponseStore
 from stackwright.config.runfile import RunFile
+from stackwright.errors import StackwrightError
 from stackwright.jobs import JobQueue
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql import Migration
+from stackwright.storage.sql.aging import Sweep
 from stackwright.storage.sql.writer import WriteQueue
 
 _MOST_CHANGES = 10_000
@@ -93,3 +95,18 @@ def sql_stores(run: RunFile, backends: NamedBackends) -> list[Kept]:
         Kept("responses", stores.responses.backend, response_store(run, backends)),
         Kept("responses", stores.responses.backend, response_jobs(run, backends)),
     ]
+
+
+def sweeps(key: str, run: RunFile, backends: NamedBackends) -> Sequence[Sweep]:
+    """Return what removes the old rows of one of `storage.stores`."""
+    match key:
+        case "inference":
+            return [completion_store(run, backends).old]
+        case "conversations":
+            return [conversation_store(run, backends).old]
+        case "responses":
+            return [response_store(run, backends).old]
+        case "prompts":
+            return prompts(run, backends).old
+        case _:
+            raise StackwrightError(f"storage.stores.{key} has no retention: nothing here knows what may go.")

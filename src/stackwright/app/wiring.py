@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from stackwright.app import gauges, probes, stores
+from stackwright.app import gauges, probes, retention, stores
 from stackwright.app.stores import completion_store, conversation_store
 from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts, responses
 from stackwright.config.runfile import Api as ApiName
@@ -73,6 +73,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
         history = conversations.Conversations(talks)
         answers, worker = await _responses(run, backends, catalog, history, templates, stack)
+        await stack.enter_async_context(retention.kept(run, backends))
         requests = Requests()
         lifecycle = Lifecycle(requests, worker)
         services: dict[type, object] = {

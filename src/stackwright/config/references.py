@@ -36,7 +36,7 @@ def fill(node: Node, cls: type[BaseModel], backends: Mapping[str, str], report: 
         fitting = [backend for backend, kind in backends.items() if kind.startswith(f"{family}_")]
         if default.backend in backends or len(fitting) == 1:
             backend = default.backend if default.backend in backends else fitting[0]
-            node.add(name, {**default.model_dump(), "backend": backend})
+            node.add(name, {**default.model_dump(exclude_none=True), "backend": backend})
         else:
             report.missing(node, name, _undecided(default.backend, family, fitting))
 

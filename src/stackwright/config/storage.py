@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
@@ -185,8 +185,35 @@ class SqlReference(Section):
 
 REFERENCES = (KVReference, SqlReference)
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_RETENTION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 
-class InferenceStore(SqlReference):
+
+class StoreReference(SqlReference):
+    """A table in a SQL backend whose rows may grow too old."""
+
+    retention: str | None = Field(
+        None,
+        description="Remove what is older: a number and s, m, h, d or w, such as 30d. Absent: keep it until it is "
+        "deleted. What counts as old is in the guide to moving and keeping data.",
+        json_schema_extra={"pattern": f"^{_RETENTION.pattern}$"},
+    )
+
+    @property
+    def seconds(self) -> float | None:
+        """The retention in seconds."""
+        found = _RETENTION.fullmatch(self.retention or "")
+        return float(int(found[1]) * _SECONDS[found[2]]) if found else None
+
+    @field_validator("retention")
+    @classmethod
+    def _is_a_length_of_time(cls, value: str | None) -> str | None:
+        if value is not None and not _RETENTION.fullmatch(value):
+            raise ValueError("retention must be a number and s, m, h, d or w, such as 30d")
+        return value
+
+
+class InferenceStore(StoreReference):
     """Where stored chat completions live, and how they get there."""
 
     table_name: str = Field(
@@ -210,16 +237,16 @@ class Stores(Section):
         KVReference(backend="kv_default", namespace="registry"), description="Registered models."
     )
     inference: InferenceStore = Field(InferenceStore(backend="sql_default"), description="Stored chat completions.")
-    conversations: SqlReference = Field(
-        SqlReference(backend="sql_default", table_name="openai_conversations"),
+    conversations: StoreReference = Field(
+        StoreReference(backend="sql_default", table_name="openai_conversations"),
         description="Conversations and their items.",
     )
-    responses: SqlReference = Field(
-        SqlReference(backend="sql_default", table_name="responses"),
+    responses: StoreReference = Field(
+        StoreReference(backend="sql_default", table_name="responses"),
         description="Stored responses and their items.",
     )
-    prompts: SqlReference = Field(
-        SqlReference(backend="sql_default", table_name="prompts"),
+    prompts: StoreReference = Field(
+        StoreReference(backend="sql_default", table_name="prompts"),
         description="Prompts: their versions, labels, drafts and events, in tables whose names begin with this.",
     )
 

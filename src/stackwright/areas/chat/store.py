@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from stackwright.areas.chat.metadata import MetadataIndex
+from stackwright.areas.chat.retention import OldCompletions
 from stackwright.areas.chat.types import (
     Completion,
     CompletionDeleted,
@@ -47,13 +48,14 @@ class CompletionStore:
     def __init__(self, queue: WriteQueue, table_name: str) -> None:
         self._queue = queue
         self._pairs = MetadataIndex(queue, table_name)
+        self.old = OldCompletions(queue, table_name)
         self._table: Table[StoredCompletion] = Table(
             queue,
             table_name,
             StoredCompletion,
             kind="chat completion",
             indexes=[("model",)],
-            later=self._pairs.migrations(version=2),
+            later=[*self._pairs.migrations(version=2), self.old.migration(version=3)],
         )
 
     @property

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from stackwright.areas.conversations.items import ItemRow, ItemRows
 from stackwright.areas.conversations.line import Line
+from stackwright.areas.conversations.retention import OldConversations
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend
@@ -33,13 +34,23 @@ class ConversationStore:
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._backend = backend
         self._items = ItemRows(backend, table_name)
+        self.old = OldConversations(backend, table_name)
         self._line = Line(self._append_together)
         self._table: Table[StoredConversation] = Table(
-            backend, table_name, StoredConversation, kind="conversation", later=self._items.migrations(version=2)
+            backend,
+            table_name,
+            StoredConversation,
+            kind="conversation",
+            later=[*self._items.migrations(version=2), self.old.migration(version=3)],
         )
+        now = "changed = CAST({now} AS BIGINT)"
         self._count_up = backend.render(
-            f"UPDATE {quoted(table_name)} SET next_position = next_position + $3 WHERE tenant = $1 AND id = $2 "
+            f"UPDATE {quoted(table_name)} SET next_position = next_position + $3, {now} WHERE tenant = $1 AND id = $2 "
             "RETURNING seq, next_position"
+        )
+        self._describe = backend.render(
+            f"UPDATE {quoted(table_name)} SET metadata = $3, {now} WHERE tenant = $1 AND id = $2 "
+            f"RETURNING {self._table.columns.listed}"
         )
 
     @property
@@ -85,7 +96,10 @@ class ConversationStore:
 
     async def update(self, tenant: str, id: str, metadata: Mapping[str, str]) -> StoredConversation:
         """Replace the metadata."""
-        return await self._table.update(tenant, id, metadata=_encode(metadata).decode())
+        rows = await self._backend.commit(Do(self._describe, (tenant, id, _encode(metadata).decode())))
+        if not rows:
+            raise NotFound(self._table.kind, id)
+        return self._table.columns.decode(rows[0])
 
     async def delete(self, tenant: str, id: str) -> None:
         """Delete a conversation and its items."""

@@ -46,6 +46,11 @@ class Versions:
         else:
             self.size -= oldest.compiled.size
 
+    def forget(self, tenant: str, prompt_id: str) -> None:
+        """Let go of a prompt's versions: once it is gone for good, another may be imported under its id."""
+        for key in [key for key in self._held if key[:2] == (tenant, prompt_id)]:
+            self.size -= self._held.pop(key).compiled.size
+
 
 class Pointer:
     """Where a prompt's selectors point."""

@@ -105,6 +105,8 @@ class Memory:
     def apply(self, tenant: str, row: PromptRow) -> None:
         """Take over a prompt as it was just read or written."""
         self._pointers.put(tenant, row)
+        if row.archived_at is not None:
+            self._versions.forget(tenant, row.id)
 
     async def _looked_up(self, tenant: str, reference: str) -> Pointer:
         row = await self.row(tenant, reference)
@@ -166,7 +168,7 @@ class Memory:
             for tenant, prompt_id in dict.fromkeys((row[1], row[2]) for row in rows):
                 found = await self._tables.find(tenant, prompt_id)
                 if found is not None:
-                    self._pointers.put(tenant, found)
+                    self.apply(tenant, found)
             if len(rows) < _BATCH:
                 return
             since = rows[-1][0]

@@ -40,6 +40,7 @@ from stackwright.areas.prompts.writes import Writes
 from stackwright.errors import InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Migration, Script, SqlBackend
+from stackwright.storage.sql.aging import Sweep
 from stackwright.wire.responses import PromptRef
 
 
@@ -66,6 +67,11 @@ class Prompts:
     def migrations(self) -> Sequence[Migration]:
         """Every step from nothing to the present schema."""
         return self._tables.migrations
+
+    @property
+    def old(self) -> Sequence[Sweep]:
+        """What removes old rows."""
+        return self._tables.old
 
     async def prepare(self) -> None:
         """Make the tables, now or as soon as the database is there."""

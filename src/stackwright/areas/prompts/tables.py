@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from stackwright.areas.prompts.retention import DeletedPrompts, OldEvents
 from stackwright.areas.prompts.rows import DraftRow, EventRow, PointerRow, PromptRow, StoredPrompt, VersionRow
 from stackwright.storage.sql import Do, Migration, SqlBackend, Value
 from stackwright.storage.sql.columns import Columns, quoted
@@ -17,6 +18,7 @@ class Tables:
         self.name = name
         self.prompts = Table(backend, name, StoredPrompt, kind="prompt")
         self.events = Table(backend, f"{name}_events", EventRow, kind="event", indexes=[("prompt_id",)])
+        self.old = [OldEvents(backend, name), DeletedPrompts(backend, name)]
         self.heads = Columns(PromptRow)
         self.versions = Columns(VersionRow)
         self.drafts = Columns(DraftRow)
@@ -41,7 +43,8 @@ class Tables:
     @property
     def migrations(self) -> list[Migration]:
         """Every step from nothing to the present schema."""
-        return [Migration(1, [*self.prompts.migrations[0].steps, *self.events.migrations[0].steps, *self._steps()])]
+        first = [*self.prompts.migrations[0].steps, *self.events.migrations[0].steps, *self._steps()]
+        return [Migration(1, first), Migration(2, [step for old in self.old for step in old.migration(2).steps])]
 
     def _steps(self) -> Sequence[str]:
         head = "tenant TEXT NOT NULL"

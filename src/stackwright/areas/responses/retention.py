@@ -10,7 +10,8 @@ from stackwright.storage.sql import Migration, Row, Script, SqlBackend
 from stackwright.storage.sql.aging import Aging, Among, Cursor, Swept, by_tenant, end_of
 from stackwright.storage.sql.columns import quoted
 
-_SEQ, _TENANT, _ID = 1, 2, 3
+_SEQ, _TENANT, _ID, _STATUS = 1, 2, 3, 4
+_OPEN = ("queued", "in_progress")
 
 
 class OldResponses:
@@ -19,9 +20,7 @@ class OldResponses:
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._table = table = quoted(table_name)
         self._by_previous = quoted(f"{table_name}_previous")
-        # One that is still being made is somebody's job.
-        ended = "status NOT IN ('queued', 'in_progress')"
-        self._aging = Aging(backend, table_name, made="created", listed=["tenant", "id"], where=ended)
+        self._aging = Aging(backend, table_name, made="created", listed=["tenant", "id", "status"])
         self._heirs = Among(
             backend, f"SELECT previous_id, id FROM {table} WHERE tenant = $1 AND previous_id IN ({{keys}})"
         )
@@ -52,12 +51,13 @@ class OldResponses:
         """Return the rows from which no other one goes on but such as are returned, too."""
         heirs: dict[tuple[str, str], list[str]] = {}
         for tenant, ids in by_tenant(rows, _TENANT, _ID).items():
-            for previous, id in (yield from self._heirs.run(ids, tenant)):
-                heirs.setdefault((tenant, previous), []).append(id)
+            for previous, heir in (yield from self._heirs.run(ids, tenant)):
+                heirs.setdefault((tenant, previous), []).append(heir)
         free: dict[tuple[str, str], Row] = {}
         # From the youngest on: whoever goes on from a response is younger.
         for row in rows:
-            tenant, id = row[_TENANT], row[_ID]
-            if all((tenant, heir) in free for heir in heirs.get((tenant, id), ())):
-                free[tenant, id] = row
+            key = row[_TENANT], row[_ID]
+            # One that is still being made is somebody's job.
+            if row[_STATUS] not in _OPEN and all((key[0], heir) in free for heir in heirs.get(key, ())):
+                free[key] = row
         return list(free.values())

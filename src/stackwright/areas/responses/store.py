@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from stackwright.areas.responses.items import ItemRow, ItemRows
 from stackwright.areas.responses.journal import Journal, entries
+from stackwright.areas.responses.retention import OldResponses
 from stackwright.engine.replay import ended
 from stackwright.engine.signals import Broken, Cancelled
 from stackwright.errors import InvalidRequest, NotFound
@@ -70,13 +71,18 @@ class ResponseStore:
         self._queue = queue
         self.items = ItemRows(queue, table_name)
         self.journal = Journal(queue, table_name)
+        self.old = OldResponses(queue, table_name)
         self._table: Table[StoredResponse] = Table(
             queue,
             table_name,
             StoredResponse,
             kind="response",
             indexes=[("model",)],
-            later=[*self.items.migrations(version=2), *self.journal.migrations(version=3)],
+            later=[
+                *self.items.migrations(version=2),
+                *self.journal.migrations(version=3),
+                self.old.migration(version=4),
+            ],
         )
         responses, items = quoted(table_name), quoted(f"{table_name}_items")
         self._read = queue.render(

@@ -1,0 +1,115 @@
+"""Rows that grow old: found by an index on when they were made, and removed a few to a transaction."""
+# ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
+from stackwright.storage.sql.columns import quoted
+
+BATCH = 100
+"""Rows that one transaction looks at."""
+
+
+class Cursor(NamedTuple):
+    """A row's place in the order of age."""
+
+    made: int
+    seq: int
+
+
+YOUNGEST = Cursor(2**62, 2**62)
+
+
+class Swept(NamedTuple):
+    """What a batch came to."""
+
+    removed: int
+    after: Cursor | None
+    """Where the next one begins; None when there are no older rows."""
+
+
+class Sweep(Protocol):
+    """Removes what is older than an age, from the youngest of it to the oldest."""
+
+    def sweeping(self, age: float, after: Cursor) -> Script[Swept]:
+        """Look at the next rows older than `age` seconds by the database's clock, and remove those that may go."""
+        ...
+
+
+class Aging:
+    """One table by age."""
+
+    def __init__(
+        self, backend: SqlBackend, table_name: str, *, made: str, listed: Sequence[str] = (), where: str = ""
+    ) -> None:
+        """Describe what is looked for.
+
+        Args:
+            backend: The database.
+            table_name: The table; it has a `seq`.
+            made: The column with the time that counts, in seconds since 1970.
+            listed: More columns to return.
+            where: A condition under which a row may go, in which `{old}` is the first time that is too young.
+        """
+        self._backend = backend
+        self._table, self._made = quoted(table_name), quoted(made)
+        self._index = quoted(f"{table_name}_{made}")
+        old = "CAST({now} - $1 AS BIGINT)"
+        condition = f" AND {where.replace('{old}', old)}" if where else ""
+        columns = ", ".join([self._made, "seq", *map(quoted, listed)])
+        self._find = backend.render(
+            f"SELECT {columns} FROM {self._table} WHERE {self._made} < {old} AND ({self._made}, seq) < ($2, $3) "
+            f"ORDER BY {self._made} DESC, seq DESC LIMIT {BATCH}"
+        )
+        self._remove = backend.render(
+            f"DELETE FROM {self._table} WHERE seq IN ({_places(2)}) AND {self._made} < {old}{condition} RETURNING seq"
+        )
+
+    def migration(self, version: int) -> Migration:
+        """Return what makes the index, as that version of the table."""
+        return Migration(version, [f"CREATE INDEX {self._index} ON {self._table} ({self._made}, seq)"])
+
+    def finding(self, age: float, after: Cursor) -> Script[list[Row]]:
+        """Return some rows: when they were made, their `seq`, and the columns listed."""
+        return (yield Do(self._find, (age, *after)))
+
+    def removing(self, age: float, numbers: Collection[int]) -> Script[set[int]]:
+        """Remove rows by their `seq`, and return those that were still there and still old."""
+        if not numbers:
+            return set()
+        return {seq for (seq,) in (yield Do(self._remove, (age, *_filled(list(numbers)))))}
+
+
+class Among:
+    """A statement about rows whose key is one of several."""
+
+    def __init__(self, backend: SqlBackend, sql: str) -> None:
+        """`sql` has `{keys}` for the keys; with `$1` in it they are those of one tenant."""
+        self._sql = backend.render(sql.replace("{keys}", _places(2 if "$1" in sql else 1)))
+
+    def run(self, keys: Sequence[Value], *tenant: str) -> Script[list[Row]]:
+        """Run it, for at most `BATCH` keys."""
+        return (yield Do(self._sql, (*tenant, *_filled(keys)))) if keys else []
+
+
+def by_tenant(rows: Sequence[Row], tenant: int, key: int) -> dict[str, list[Value]]:
+    """Return the keys of rows by tenant; the numbers say in which columns they are."""
+    found: dict[str, list[Value]] = {}
+    for row in rows:
+        found.setdefault(row[tenant], []).append(row[key])
+    return found
+
+
+def end_of(rows: Sequence[Row]) -> Cursor | None:
+    """Return where the batch after these rows of `finding` begins."""
+    return Cursor(rows[-1][0], rows[-1][1]) if len(rows) == BATCH else None
+
+
+def _places(first: int) -> str:
+    return ", ".join(f"${place}" for place in range(first, first + BATCH))
+
+
+def _filled(values: Sequence[Value]) -> list[Value]:
+    # One statement, whatever the number, is one entry of the driver's cache.
+    return [*values, *[values[-1]] * (BATCH - len(values))]
