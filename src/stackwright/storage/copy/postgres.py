@@ -72,7 +72,8 @@ class PostgresPlace:
         return (
             f"SELECT {listed} FROM (SELECT {listed}, sum(size) OVER (ORDER BY {key} ROWS UNBOUNDED PRECEDING) - size "
             f"AS before FROM (SELECT {listed}, {self._sizes[part.name]} AS size FROM {quoted(part.name)} "
-            f"{beyond}ORDER BY {key} LIMIT {MOST_ROWS}) AS batch) AS measured WHERE before < {MOST_BYTES} ORDER BY {key}"
+            f"{beyond}ORDER BY {key} LIMIT {MOST_ROWS}) AS batch) AS measured "
+            f"WHERE before < {MOST_BYTES} ORDER BY {key}"
         )
 
     async def write(self, part: Part, rows: Sequence[Row]) -> None:
