@@ -5,8 +5,8 @@ sink that stops reading stops the turn, and the vendor's connection with it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from stackwright.engine.ports import Model, Tools
@@ -57,14 +57,20 @@ class Run:
                     # Tools are slow, and their failures are told as events.
                     self.published = True
                     yield self._released([])
-                async with aclosing(self._performed(effects)) as batches:
-                    async for signals in batches:
-                        made = self._released(self._take(signals))
-                        self.published = True
-                        if made:
-                            yield made
-                        if self.ended:
-                            return
+                try:
+                    async with self._performed(effects) as batches:
+                        async for signals in batches:
+                            made = self._released(self._take(signals))
+                            self.published = True
+                            if made:
+                                yield made
+                            if self.ended:
+                                return
+                except StackwrightError as error:
+                    if not self.published:
+                        raise
+                    if made := self.fail(error):
+                        yield made
 
     def cancel(self) -> list[Event]:
         """End the turn where it stands. Returns the events that say so, for those who still listen."""
@@ -95,32 +101,25 @@ class Run:
         self.turn, self._number = turn, number
         return events
 
-    async def _performed(self, effects: Sequence[Effect]) -> AsyncGenerator[Sequence[Signal], None]:
+    def _performed(self, effects: Sequence[Effect]) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Signal]]]:
+        # No generator of ours stands between the model and the turn: every piece of every answer would pass it.
         match effects:
             case [AskModel() as effect]:
-                try:
-                    async with self._model.ask(effect) as answer:
-                        async for signals in answer:
-                            yield signals
-                except StackwrightError as error:
-                    if not self.published:
-                        raise
-                    yield [broken(error)]
+                return self._model.ask(effect)
             case _:
-                async for signal in _as_they_come([self._answer(effect) for effect in effects]):
-                    yield [signal]
+                return aclosing(_as_they_come([self._answer(effect) for effect in effects]))
 
     async def _answer(self, effect: Effect) -> Signal:
         assert not isinstance(effect, AskModel), "the model is asked when no tool is at work"
         return await (self._tools.list(effect) if isinstance(effect, ListTools) else self._tools.run(effect))
 
 
-async def _as_they_come(work: Sequence[Coroutine[Any, Any, Signal]]) -> AsyncGenerator[Signal, None]:
-    """Do everything at once and yield the results in the order in which they come."""
+async def _as_they_come(work: Sequence[Coroutine[Any, Any, Signal]]) -> AsyncGenerator[Sequence[Signal], None]:
+    """Do everything at once and yield the results in the order in which they come, each by itself."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         for done in asyncio.as_completed(tasks):
-            yield await done
+            yield [await done]
     finally:
         for task in tasks:
             task.cancel()

@@ -29,9 +29,7 @@ KIND = "response"
 _QUEUED = 1
 """The number of the last event that is told before anything is made."""
 _MOST_ATTEMPTS = 5
-_RESTARTED = Broken(
-    "server_restart", "The server that made this response ended, and told some of it before."
-)
+_RESTARTED = Broken("server_restart", "The server that made this response ended, and told some of it before.")
 _FORGOTTEN = Broken("server_restart", "The server that held this response's secrets, which are not stored, ended.")
 _DEADLY = Broken("server_restart", f"{_MOST_ATTEMPTS} servers ended while they made this response.")
 _BUG = Broken("server_error", "The server had an error while making this response.")

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from time import time
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from stackwright.areas.responses.messages import ChatMessage, messages_of, shortened
 from stackwright.areas.responses.toolbox import Toolbox
+from stackwright.engine.ports import Answer
 from stackwright.engine.signals import (
     Called,
     Finished,
@@ -124,16 +126,19 @@ class ChatModel:
         self._logprobs = logprobs
         self._truncates = truncates
 
-    @asynccontextmanager
-    async def ask(self, effect: AskModel) -> AsyncIterator[AsyncIterator[Sequence[ModelSignal]]]:
+    def ask(self, effect: AskModel) -> Answer:
         """Open an answer; see `engine.ports.Model`."""
+        return self._streamed(effect) if self._stream else _Whole(partial(self._complete, effect))
+
+    async def _complete(self, effect: AskModel) -> Sequence[ModelSignal]:
         hearing = _Hearing(logprobs=self._logprobs)
+        return hearing.whole(await self._fitting(effect, self._port.complete))
+
+    @asynccontextmanager
+    async def _streamed(self, effect: AskModel) -> AsyncIterator[AsyncIterator[Sequence[ModelSignal]]]:
         async with AsyncExitStack() as stack:
-            if self._stream:
-                batches = await self._fitting(effect, lambda call: stack.enter_async_context(self._port.stream(call)))
-                yield self._heard(batches, hearing)
-            else:
-                yield _once(hearing.whole(await self._fitting(effect, self._port.complete)))
+            batches = await self._fitting(effect, lambda call: stack.enter_async_context(self._port.stream(call)))
+            yield self._heard(batches, _Hearing(logprobs=self._logprobs))
 
     async def _fitting(self, effect: AskModel, asking: Callable[[ModelCall], Awaitable[T]]) -> T:
         """Ask; where the request allows it, again with fewer messages while the vendor says that they are too many."""
@@ -168,14 +173,34 @@ class ChatModel:
 class Silent:
     """A model that has nothing to say: for a request that shall only be made ready."""
 
-    @asynccontextmanager
-    async def ask(self, effect: AskModel) -> AsyncIterator[AsyncIterator[Sequence[ModelSignal]]]:
+    def ask(self, effect: AskModel) -> Answer:
         """End at once."""
-        yield _once([Finished("stop"), ModelEnded(int(time()))])
+        return _Whole(self._nothing)
+
+    async def _nothing(self) -> Sequence[ModelSignal]:
+        return [Finished("stop"), ModelEnded(int(time()))]
 
 
-async def _once(signals: Sequence[ModelSignal]) -> AsyncIterator[Sequence[ModelSignal]]:
-    yield signals
+class _Whole:
+    """An answer that comes in one piece. No generator: it would cost more than reading the answer does."""
+
+    def __init__(self, asking: Callable[[], Awaitable[Sequence[ModelSignal]]]) -> None:
+        self._asking = asking
+
+    async def __aenter__(self) -> Self:
+        self._left = [await self._asking()]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[ModelSignal]:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 class _Hearing:

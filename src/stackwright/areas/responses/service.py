@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -92,7 +92,7 @@ class Responses:
             memory.keep(response.id, said, instead_of=request.previous_response_id)
 
     async def _whole(self, making: "_Making") -> bytes:
-        async with self._watched(making):
+        with self._watched(making):
             async with aclosing(making.run.events()) as batches:
                 async for _ in batches:
                     pass
@@ -102,13 +102,14 @@ class Responses:
     async def _stream(
         self, making: "_Making", spell: Callable[[Sequence[Event]], T], *, padded: bool
     ) -> AsyncGenerator[T, None]:
-        async with self._watched(making), aclosing(making.run.events()) as batches:
-            async for made in batches:
-                told = await self._kept(making, made) if making.run.ended else made
-                yield spell(_padded(told) if padded else told)
+        with self._watched(making):
+            async with aclosing(making.run.events()) as batches:
+                async for made in batches:
+                    told = await self._kept(making, made) if making.run.ended else made
+                    yield spell(_padded(told) if padded else told)
 
-    @asynccontextmanager
-    async def _watched(self, making: "_Making") -> AsyncIterator[None]:
+    @contextmanager
+    def _watched(self, making: "_Making") -> Iterator[None]:
         """Hold a place in the queue of writes; when the caller leaves, keep what was said so far."""
         with ExitStack() as place:
             if making.keeps:
