@@ -13,8 +13,8 @@ from stackwright.storage.sql import Row, Value
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice
 
-WINDOW = 200
-"""Prompts that a filter looks at in one read. SQLite reads on the event loop: one window may not hold it up."""
+WINDOW = 500
+"""SQLite reads on the event loop, so a search among many prompts must let others through in between."""
 
 
 class Where(NamedTuple):
@@ -27,7 +27,9 @@ class Where(NamedTuple):
 class Listing:
     """Pages of prompts in order of arrival."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, window: int = WINDOW) -> None:
+        """`window`: so many prompts a filter looks at in one read."""
+        self._window = window
         self._backend = tables.backend
         self._heads = tables.heads
         self._table = quoted(tables.name)
@@ -75,7 +77,7 @@ class Listing:
 
     async def _edge(self, way: "_Way", begin: int | None) -> int | None:
         """Return the place that ends the next window, or None when what is left is no more than one."""
-        sql, args = way.ahead(begin)
+        sql, args = way.ahead(begin, self._window)
         found = await self._fetch(sql, args)
         return int(found[0][0]) if found else None
 
@@ -104,11 +106,13 @@ class _Way(NamedTuple):
         """Return the place in front of another, so that reading on begins with that one."""
         return place - 1 if self.ascending else place + 1
 
-    def ahead(self, begin: int | None) -> tuple[str, list[Value]]:
-        """Return the SELECT of the place that many prompts ahead, which an index answers alone."""
+    def ahead(self, begin: int | None, window: int) -> tuple[str, list[Value]]:
+        """Return the SELECT of the place so many prompts ahead, which an index answers alone."""
         sign, order = (">", "ASC") if self.ascending else ("<", "DESC")
         bound = "" if begin is None else f"AND seq {sign} $2 "
-        text = f"SELECT seq FROM {self.table} WHERE tenant = $1 {bound}ORDER BY seq {order} LIMIT 1 OFFSET {WINDOW}"
+        text = (
+            f"SELECT seq FROM {self.table} WHERE tenant = $1 {bound}ORDER BY seq {order} LIMIT 1 OFFSET {int(window)}"
+        )
         return text, [self.tenant] if begin is None else [self.tenant, begin]
 
     def statement(
