@@ -1,6 +1,7 @@
 """`stackwright serve`: where its file and its state come from, and how it refuses."""
 
 import socket
+import time
 from pathlib import Path
 
 from tests.cli.command import run
@@ -42,3 +43,35 @@ def test_without_a_file_the_one_in_the_home_folder_is_served(tmp_path: Path) -> 
         assert f"Run file   {home / 'run.yaml'}" in server.log.read_text()
     assert {"kv.db", "sql.db"} <= {path.name for path in home.iterdir()}
     assert not (tmp_path / ".stackwright").exists()
+
+
+def test_a_database_that_is_away_is_told_below_the_start_table(tmp_path: Path) -> None:
+    away = 'kv_postgres, connection_string: "postgresql://a:planted-secret@127.0.0.1:1/b"'
+    text = RUN_FILE.replace('kv_sqlite, db_path: "${env.STACKWRIGHT_HOME}/kv.db"', away)
+    with RunningServer(tmp_path, text, environ={"STACKWRIGHT_HOME": str(tmp_path)}) as server:
+        server.wait_for("/ready", 503)
+        shown = _table(server)
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["Backends", "kv_default", "kv_postgres", "a@127.0.0.1:1/b", "away"] in rows
+    assert ["sql_default", "sql_sqlite", str(tmp_path / "sql.db"), "ok"] in rows
+    assert shown.count("kv_default: cannot connect to a@127.0.0.1:1/b") == 1
+    assert f"Try: curl {server.url}/ready\n" in shown
+    assert "planted-secret" not in server.log.read_text()
+
+
+def test_what_to_try_has_a_key_where_one_is_needed(tmp_path: Path) -> None:
+    text = RUN_FILE + "server: {auth: {mode: api_keys, api_keys: [{name: team, key: sk-planted-secret}]}}\n"
+    with RunningServer(tmp_path, text, environ={"STACKWRIGHT_HOME": str(tmp_path)}) as server:
+        server.wait_for("/ready")
+        shown = _table(server)
+    assert "-H 'authorization: Bearer YOUR_KEY' -H 'content-type: application/json' -d '{" in shown
+    assert "sk-planted-secret" not in server.log.read_text()
+
+
+def _table(server: RunningServer) -> str:
+    """Return the start table once it is whole."""
+    deadline = time.monotonic() + 10
+    while "Try: " not in (shown := server.log.read_text()) or not shown.endswith("\n"):
+        assert time.monotonic() < deadline, shown
+        server.get("/health")
+    return "\n".join(line for line in shown.splitlines() if not line.startswith("{")) + "\n"

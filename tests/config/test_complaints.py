@@ -104,6 +104,7 @@ storage:
         (minimal("<<: {server: {}}"), "6:1", "Merge keys"),
         (minimal("? [a]\n: b"), "6:3", "A key must be a name"),
         (minimal("server:\n\tport: 1"), "7:1", "Not YAML: a tab. Indent with spaces."),
+        (minimal("server: {port: 1"), "6:17", "Not YAML: expected ',' or '}', but got '<stream end>'."),
         (minimal("server: {host: ${env.X}}"), "6:17", "put quotes around a value with ${...}"),
         (minimal("---\nversion: 2"), "6:1", "A second document begins here"),
         (minimal("server: &a {auth: *a}"), "6:", "contain themselves"),

@@ -40,7 +40,8 @@ def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
     for title, lines in sections:
         for number, line in enumerate(lines):
             print(f"  {_bold(f'{title:<11}') if not number else ' ' * 11}{line}")  # noqa: T201 - as above
-    print(f"\n{_try(url, chat)}\n", flush=True)  # noqa: T201 - as above
+    keys = run.server.auth.mode == "api_keys"
+    print(f"\n{_try(url, None if troubles else chat, keys=keys)}\n", flush=True)  # noqa: T201 - as above
 
 
 def _url(sock: socket.socket) -> str:
@@ -55,12 +56,14 @@ def _models(models: Sequence[tuple[str, str]], *, asking: bool) -> list[str]:
     return [*aligned(models[:_MODELS_SHOWN]), *([f"and {more} more: GET /v1/models"] if more > 0 else [])]
 
 
-def _try(url: str, chat: str | None) -> str:
-    """A command to copy, on one line; without a model the probe that works anyway."""
+def _try(url: str, chat: str | None, *, keys: bool) -> str:
+    """A command to copy, on one line; without a model, or a database, the probe that works anyway."""
     if chat is None:
         return f"  Try: curl {url}/ready"
     body = {"model": chat, "store": True, "messages": [{"role": "user", "content": "Say hello."}]}
-    return f"  Try: curl {url}/v1/chat/completions -H 'content-type: application/json' -d '{json.dumps(body)}'"
+    headers = [*(["authorization: Bearer YOUR_KEY"] if keys else []), "content-type: application/json"]
+    given = " ".join(f"-H '{header}'" for header in headers)
+    return f"  Try: curl {url}/v1/chat/completions {given} -d '{json.dumps(body)}'"
 
 
 def _bold(text: str) -> str:

@@ -33,7 +33,7 @@ class _Lazy(click.Group):
         return command
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(stackwright.__version__, prog_name="stackwright")
 def main() -> None:
     """The OpenAI application API on any model, with all state in databases you own."""

@@ -15,7 +15,7 @@ LARGEST = 1 << 20
 """Limits on depth, on values after aliases are followed, and on characters. No run file comes near them."""
 
 _TAG = "tag:yaml.org,2002:"
-_QUOTED = re.compile(r"'[^'<]{3,}'|\"[^\"<]{3,}\"")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 class Located(dict[str, Any]):
@@ -170,10 +170,15 @@ def _words(problem: str, lines: Sequence[str], line: int) -> str:
         return "A second document begins here; a run file is one."
     if "'\\t'" in problem:
         return "Not YAML: a tab. Indent with spaces."
-    words = f"Not YAML: {_QUOTED.sub('(...)', problem)}."
+    words = f"Not YAML: {_QUOTED.sub(_unless_a_sign, problem)}."
     if line < len(lines) and "${" in lines[line]:
         words += " Inside {...} and [...], put quotes around a value with ${...}."
     return words
+
+
+def _unless_a_sign(quoted: re.Match[str]) -> str:
+    """Leave out what the parser quotes of the file, which may be secret; its signs and tokens are not."""
+    return quoted[0] if len(quoted[0]) < 5 or "<" in quoted[0] else "(...)"
 
 
 @dataclass
