@@ -4,8 +4,9 @@ from hypothesis import settings
 
 from tests.servers import postgres_db, postgres_server
 from tests.servers_kv import mongo_server, valkey_server
+from tests.servers_mcp import mcp_server
 
-__all__ = ["mongo_server", "postgres_db", "postgres_server", "valkey_server"]
+__all__ = ["mcp_server", "mongo_server", "postgres_db", "postgres_server", "valkey_server"]
 
 # The same examples each time, so that a run says something about the change and not about its luck. To look for new
 # ones: --hypothesis-profile=exploring.
