@@ -76,6 +76,7 @@ async function load(key) {
   const form = document.getElementById("unlock");
   const answer = await fetch("/openapi.json", { headers: key ? { authorization: `Bearer ${key}` } : {} });
   form.hidden = answer.status !== 401;
+  document.getElementById("search").hidden = !form.hidden;
   if (!form.hidden) {
     main.replaceChildren();
     document.getElementById("refused").textContent = key ? "The server does not know this key." : "";
