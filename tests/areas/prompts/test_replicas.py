@@ -20,7 +20,7 @@ from tests.servers import PostgresServer
 from tests.storage.sql.databases import settings_for
 
 ADA = Who("ada", "ada", "req_1")
-PUBLICATIONS = 200
+PUBLICATIONS = 500
 RUN_FILE = """
 version: 2
 apis: [prompts]
@@ -93,7 +93,7 @@ async def test_concurrent_publications_number_the_versions_without_a_gap(clients
 
     # Comparing publications cost a conflict for each that got in between, so most of the crowd does not compare.
     works = [
-        (publish if number % 20 == 0 else blind)(client, f"{place}-{number}")
+        (publish if number % 100 == 0 else blind)(client, f"{place}-{number}")
         for number in range(PUBLICATIONS)
         for place, client in enumerate(clients)
     ]
