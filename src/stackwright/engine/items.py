@@ -173,7 +173,9 @@ def _close_thought(turn: Turn, opened: OpenThought, status: Status) -> Grown:
         events.ReasoningDone(item_id=opened.item_id, output_index=opened.index, content_index=0, text=text),
         events.ContentPartDone(item_id=opened.item_id, output_index=opened.index, content_index=0, part=part),
     ]
-    return _closed(turn, Reasoning(id=opened.item_id, content=[part], status=status), made)
+    seal = turn.frame.seal
+    item = Reasoning(id=opened.item_id, content=[part], encrypted_content=seal(text) if seal else None, status=status)
+    return _closed(turn, item, made)
 
 
 def _open_call(turn: Turn, said: Called) -> Grown:

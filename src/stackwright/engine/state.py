@@ -1,6 +1,6 @@
 """Where a turn stands. Everything is immutable; text that grows is a chain of its pieces, joined once at the end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal
 
@@ -56,6 +56,8 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     response: Response
     """As it begins: `in_progress`, without output."""
+    seal: Callable[[str], str] | None = None
+    """What makes `encrypted_content` of a thought, where the caller wants it."""
     servers: Sequence[str] = ()
     """Labels of MCP servers that must be asked for their tools first."""
     approved: Sequence[Approved] = ()

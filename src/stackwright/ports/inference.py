@@ -112,6 +112,8 @@ class Inference(Protocol):
     embeddings: BodyPort | None
     moderations: BodyPort | None
     counting: CountPort | None
+    hears_reasoning: bool
+    """Whether an assistant's message may carry `reasoning_content`: what the model thought before it said it."""
 
     async def models(self) -> Sequence[Offer]:
         """Return what can be served now. May ask the vendor; raises `UpstreamError` when it cannot be asked."""

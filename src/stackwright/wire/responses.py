@@ -44,6 +44,9 @@ class Reasoning(Struct, kw_only=True):
     effort: Effort | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     generate_summary: Literal["auto", "concise", "detailed"] | UnsetType | None = UNSET
+    context: Literal["auto", "current_turn", "all_turns"] | UnsetType | None = UNSET
+    """Whose thoughts the model gets again; `auto` leaves it to its chat template."""
+    mode: str | UnsetType | None = UNSET
 
 
 class PromptRef(Struct, kw_only=True):

@@ -22,6 +22,7 @@ class Provider:
     embeddings: BodyPort | None = None
     moderations: BodyPort | None = None
     counting: CountPort | None = None
+    hears_reasoning = True
 
     def __init__(self, *names: str) -> None:
         self._names = names

@@ -26,7 +26,7 @@ version: 2
 providers:
   inference:
     - provider_id: up
-      provider_type: remote::openai-compatible
+      provider_type: {type}
       config: {base_url: "{base_url}", models: [m], max_retries: 0}
 storage:
   backends:
@@ -130,12 +130,17 @@ class Asking:
 
 @asynccontextmanager
 async def served(
-    vendor: Upstream, folder: Path, *, sql: Mapping[str, Any] | None = None, more: str = ""
+    vendor: Upstream,
+    folder: Path,
+    *,
+    sql: Mapping[str, Any] | None = None,
+    more: str = "",
+    type: str = "remote::openai-compatible",
 ) -> AsyncIterator[Asking]:
     """Open the service in front of a vendor, on SQLite unless told otherwise."""
     backend = sql or {"type": "sql_sqlite", "db_path": f"{folder}/sql.db"}
     text = RUN_FILE.replace("{base_url}", vendor.base_url).replace("{folder}", str(folder))
-    text = text.replace("{sql}", json.dumps(backend)).replace("{more}", more)
+    text = text.replace("{sql}", json.dumps(backend)).replace("{more}", more).replace("{type}", type)
     run = loads(text, environ={}, types=TYPES)
     async with open_app(run, workers=1, log_requests=False) as app:
         await app.catalog.settled(5)

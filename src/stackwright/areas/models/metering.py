@@ -122,5 +122,6 @@ class Metered:
         self.completions: TextPort | None = completions and MeteredText(completions, meter)
         self.embeddings: BodyPort | None = embeddings and MeteredBody(embeddings, meter)
         self.moderations: BodyPort | None = moderations and MeteredBody(moderations, meter)
+        self.hears_reasoning = inference.hears_reasoning
         self.counting = inference.counting
         self.models = inference.models

@@ -8,6 +8,7 @@ from stackwright.areas.responses.making import KIND, Maker
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote
 from stackwright.areas.responses.routes import api
+from stackwright.areas.responses.sealing import Seals
 from stackwright.areas.responses.service import Responses
 from stackwright.areas.responses.sockets import Sockets
 from stackwright.areas.responses.store import ResponseStore, StoredResponse
@@ -23,6 +24,7 @@ __all__ = [
     "Remote",
     "ResponseStore",
     "Responses",
+    "Seals",
     "Sockets",
     "StoredResponse",
     "api",

@@ -12,10 +12,11 @@ from stackwright.areas.conversations import Conversations
 from stackwright.areas.models import Catalog, fields
 from stackwright.areas.prompts import Prompts, apply
 from stackwright.areas.responses.memory import Memory
-from stackwright.areas.responses.messages import ChatMessage, messages_of
+from stackwright.areas.responses.messages import ChatMessage, last_turn, messages_of, unthought
 from stackwright.areas.responses.model import ChatModel
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote, approved, pathless, recall
+from stackwright.areas.responses.sealing import Seals
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.areas.responses.toolbox import Toolbox
 from stackwright.engine.ports import Tools
@@ -48,6 +49,7 @@ _PASSED_ON = (
 )
 """Fields that chat completions know under the same name."""
 _LOGPROBS = "message.output_text.logprobs"
+_ENCRYPTED = "reasoning.encrypted_content"
 
 
 class Ready(NamedTuple):
@@ -100,6 +102,7 @@ class Intake:
         prompts: Prompts,
         kit: Kit,
         remote: Remote,
+        seals: Seals,
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -107,6 +110,7 @@ class Intake:
         self._prompts = prompts
         self._kit = kit
         self._remote = remote
+        self._seals = seals
 
     async def ready(
         self,
@@ -147,10 +151,12 @@ class Intake:
             {**_extras(raw), **_params(request)},
             toolbox,
             stream=bool(request.stream),
-            logprobs=_LOGPROBS in (request.include or ()),
+            logprobs=bool(request.top_logprobs) or _LOGPROBS in (request.include or ()),
             truncates=request.truncation == "auto",
+            hears_reasoning=target.inference.hears_reasoning,
         )
-        frame = Frame(response=response, servers=unheard, approved=allowed)
+        seal = await self._seals.sealer(tenant) if _ENCRYPTED in (request.include or ()) else None
+        frame = Frame(response=response, seal=seal, servers=unheard, approved=allowed)
         turn = Turn(frame=frame, offers=dict(offered.offers))
         return Ready(turn, model, tools, new, history, response.store, conversation, effective.hash, effective.secret)
 
@@ -214,6 +220,7 @@ class Intake:
     async def _input(self, tenant: str, given: str | Sequence[dict[str, Any]] | None) -> list[Item]:
         items = [] if given is None else parse_input(given)
         for place, item in enumerate(items):
+            await self._seals.open(tenant, item, f"input[{place}]")
             if isinstance(item, ItemReference):
                 found = await self._store.items.find(tenant, item.id)
                 if found is None:
@@ -229,8 +236,27 @@ def _refuse_what_nobody_does(request: ResponseRequest) -> None:
                 f"Unsupported parameter: '{name}' is not supported here.", param=name, code="unsupported_parameter"
             )
 
+    if request.reasoning is not None:
+        _refuse_reasoning(request.reasoning)
     if request.background and request.store is False:
         raise InvalidRequest("Background responses must be stored: leave 'store' out.", param="store")
+
+
+def _refuse_reasoning(wanted: Reasoning) -> None:
+    for name in ("summary", "generate_summary"):
+        if getattr(wanted, name) in ("concise", "detailed"):
+            raise InvalidRequest(
+                "Nobody here writes summaries of what a model thought. Leave it out, or ask for 'auto', which is the "
+                "best there is: none. What a model shows of its reasoning is in the 'content' of its reasoning item.",
+                param=f"reasoning.{name}",
+                code="unsupported_value",
+            )
+    if wanted.mode not in (UNSET, None, "standard"):
+        raise InvalidRequest(
+            f"Unsupported value: '{wanted.mode}'. Models here reason in 'standard' mode.",
+            param="reasoning.mode",
+            code="unsupported_value",
+        )
 
 
 def _refuse_nothing(request: ResponseRequest) -> None:
@@ -301,7 +327,7 @@ def _response(effective: _Effective, conversation: str | None, accepted: Accepte
         prompt=effective.echo,
         prompt_cache_key=request.prompt_cache_key,
         prompt_cache_retention=request.prompt_cache_retention,
-        reasoning=request.reasoning or Reasoning(),
+        reasoning=_reasoning(request.reasoning),
         safety_identifier=request.safety_identifier,
         service_tier=request.service_tier,
         store=request.store is not False,
@@ -316,6 +342,11 @@ def _response(effective: _Effective, conversation: str | None, accepted: Accepte
         metadata=request.metadata or {},
         output=[],
     )
+
+
+def _reasoning(given: Reasoning | None) -> Reasoning:
+    """Return how the model reasons: what of it is `auto` here is nothing."""
+    return Reasoning() if given is None else msgspec.structs.replace(given, summary=None, generate_summary=UNSET)
 
 
 def _text(given: TextConfig | None) -> TextConfig:
@@ -340,6 +371,8 @@ def _messages(request: ResponseRequest, items: Sequence[Item]) -> list[ChatMessa
     messages = [*before, *messages_of(items)]
     if not messages:
         raise InvalidRequest("There is nothing to answer: 'input' and the history are empty.", param="input")
+    if request.reasoning is not None and request.reasoning.context == "current_turn":
+        return unthought(messages, before=last_turn(messages))
     return messages
 
 

@@ -27,6 +27,8 @@ from stackwright.wire.items import (
     ShellCallOutput,
 )
 
+THOUGHTS = "reasoning_content"
+"""The field in which chat vendors have what the model thought before it said something."""
 ChatMessage = dict[str, Any]
 
 _ROLES = {"developer": "system"}
@@ -61,6 +63,21 @@ def shortened(messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
     return [message for place, message in enumerate(messages) if place not in dropped]
 
 
+def unthought(messages: Sequence[ChatMessage], *, before: int | None = None) -> list[ChatMessage]:
+    """Return messages without what the model thought, in those before a place or in all."""
+    return [
+        {name: value for name, value in message.items() if name != THOUGHTS}
+        if before is None or place < before
+        else message
+        for place, message in enumerate(messages)
+    ]
+
+
+def last_turn(messages: Sequence[ChatMessage]) -> int:
+    """Return the place of the user's latest message."""
+    return max((place for place, message in enumerate(messages) if message["role"] == "user"), default=0)
+
+
 class _Said:
     """Messages so far, and the calls that wait for their outputs."""
 
@@ -69,13 +86,14 @@ class _Said:
         self._called: set[str] = set()
         self._waiting: dict[str, None] = {}
         self._asked: dict[str, MCPApprovalRequest] = {}
+        self._thoughts: list[str] = []
 
     def add(self, item: Item) -> None:
         match item:
             case Message():
-                self.messages.append(_message(item))
+                self._say(_message(item))
             case Reasoning():
-                pass
+                self._thoughts += [part.text for part in item.content or item.summary]
             case FunctionCall():
                 self._call(item.call_id, _named(item.namespace, item.name), item.arguments)
             case FunctionCallOutput() | CustomToolCallOutput():
@@ -108,12 +126,19 @@ class _Said:
         for call_id in self._waiting:
             raise InvalidRequest(f"No tool output found for function call {call_id}.", param="input")
 
+    def _say(self, message: ChatMessage) -> None:
+        if self._thoughts and message["role"] == "assistant":
+            message[THOUGHTS] = "\n".join(self._thoughts)
+        # What was thought before somebody else spoke led to nothing.
+        self._thoughts = []
+        self.messages.append(message)
+
     def _call(self, call_id: str, name: str, arguments: str) -> None:
         call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
         last = self.messages[-1] if self.messages else None
-        if last is None or last["role"] != "assistant":
+        if last is None or last["role"] != "assistant" or self._thoughts:
             last = {"role": "assistant", "content": None}
-            self.messages.append(last)
+            self._say(last)
         last.setdefault("tool_calls", []).append(call)
         self._called.add(call_id)
         self._waiting[call_id] = None
@@ -126,7 +151,7 @@ class _Said:
         if call_id not in self._called:
             raise InvalidRequest(f"No tool call found for function call output with call_id {call_id}.", param="input")
         self._waiting.pop(call_id, None)
-        self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+        self._say({"role": "tool", "tool_call_id": call_id, "content": content})
 
     def _skip(self, item: Item) -> None:
         kind = str(item.__struct_config__.tag)

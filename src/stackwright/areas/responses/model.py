@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from stackwright.areas.responses.messages import ChatMessage, messages_of, shortened
+from stackwright.areas.responses.messages import THOUGHTS, ChatMessage, messages_of, shortened, unthought
 from stackwright.areas.responses.toolbox import Toolbox
 from stackwright.engine.ports import Answer
 from stackwright.engine.signals import (
@@ -104,6 +104,7 @@ class ChatModel:
         stream: bool,
         logprobs: bool,
         truncates: bool = False,
+        hears_reasoning: bool = True,
     ) -> None:
         """Prepare.
 
@@ -116,6 +117,7 @@ class ChatModel:
             stream: Whether anybody wants to hear the answer word by word; a whole answer costs less.
             logprobs: Whether anybody wants to see log probabilities.
             truncates: Whether to leave out the oldest messages when the vendor says that they are too many.
+            hears_reasoning: Whether to send back what the model thought in earlier answers.
         """
         self._port = port
         self._name = name
@@ -125,6 +127,7 @@ class ChatModel:
         self._stream = stream
         self._logprobs = logprobs
         self._truncates = truncates
+        self._hears_reasoning = hears_reasoning
 
     def ask(self, effect: AskModel) -> Answer:
         """Open an answer; see `engine.ports.Model`."""
@@ -161,6 +164,8 @@ class ChatModel:
     def call(self, effect: AskModel) -> ModelCall:
         """Return what the vendor is asked."""
         messages = [*self._messages, *messages_of(effect.output)] if effect.output else self._messages
+        if not self._hears_reasoning and any(THOUGHTS in message for message in messages):
+            messages = unthought(messages)
         params = {**self._params, **self._toolbox.params(effect), "messages": messages}
         if effect.max_output_tokens is not None:
             params["max_completion_tokens"] = effect.max_output_tokens

@@ -70,5 +70,7 @@ class Quirks:
     """What it has besides chat."""
     renames: Mapping[str, str] = field(default_factory=dict)
     """Parameters it knows by another name."""
+    hears_reasoning: bool = True
+    """Whether a message may carry what the model thought."""
     counts: CountStyle | None = None
     """How it counts the tokens of a prompt, where it can."""

@@ -103,6 +103,7 @@ class LlamaCpp:
 
     embeddings = None
     moderations = None
+    hears_reasoning = True
 
     def __init__(self, name: str, weights: Path, engine: Engine, config: Config) -> None:
         self.chat = self.counting = Text("chat", name, engine, config)

@@ -112,6 +112,8 @@ class Moderations:
 class Scripted:
     """An opened provider of scripted models."""
 
+    hears_reasoning = True
+
     def __init__(self, models: dict[str, Script]) -> None:
         self._models = models
         self.chat = Port(models, chat=True)

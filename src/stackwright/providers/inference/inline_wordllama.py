@@ -48,6 +48,7 @@ class WordLlama:
     completions = None
     moderations = None
     counting = None
+    hears_reasoning = False
 
     def __init__(self, dimensions: int, workers: ThreadPoolExecutor) -> None:
         self.embeddings = self

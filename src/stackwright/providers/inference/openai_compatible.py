@@ -99,6 +99,7 @@ class OpenAICompatible:
     def __init__(self, vendor: Vendor) -> None:
         has = vendor.quirks.ports
         self._vendor = vendor
+        self.hears_reasoning = vendor.quirks.hears_reasoning
         self.chat = Port(vendor, "/chat/completions", CHECKS["chat"], CHAT)
         self.completions = Port(vendor, "/completions", CHECKS["completions"], TEXT) if "completions" in has else None
         self.embeddings = Port(vendor, "/embeddings", CHECKS["embeddings"]) if "embeddings" in has else None

@@ -29,6 +29,8 @@ class Preset:
     ports: tuple[PortName, ...] = ()
     """What it has besides chat."""
     renames: Mapping[str, str] = field(default_factory=dict)
+    hears_reasoning: bool = True
+    """Whether a message may carry what the model thought; some refuse a field they do not know."""
     counts: CountStyle | None = None
     """How it counts the tokens of a prompt, where it can."""
     models: tuple[str, ...] | None = None
@@ -43,6 +45,7 @@ PRESETS: Mapping[str, Preset] = {
         key="OPENAI_API_KEY",
         ports=("completions", "embeddings", "moderations"),
         counts="responses",
+        hears_reasoning=False,
     ),
     "remote::openai-compatible": Preset(
         title="any server with OpenAI's API",
@@ -102,6 +105,7 @@ PRESETS: Mapping[str, Preset] = {
         ports=("completions", "embeddings"),
         example="https://RESOURCE.openai.azure.com/openai/v1",
         note="Models are named by their deployment.",
+        hears_reasoning=False,
     ),
     "remote::databricks": Preset(
         title="Databricks model serving",
@@ -118,7 +122,9 @@ PRESETS: Mapping[str, Preset] = {
         ports=("completions", "embeddings"),
         renames=MAX_TOKENS,
     ),
-    "remote::groq": Preset(title="Groq", url="https://api.groq.com/openai/v1", key="GROQ_API_KEY"),
+    "remote::groq": Preset(
+        title="Groq", url="https://api.groq.com/openai/v1", key="GROQ_API_KEY", hears_reasoning=False
+    ),
     "remote::fireworks": Preset(
         title="Fireworks AI",
         url="https://api.fireworks.ai/inference/v1",
@@ -131,6 +137,7 @@ PRESETS: Mapping[str, Preset] = {
         key="MISTRAL_API_KEY",
         ports=("embeddings", "moderations"),
         renames=MAX_TOKENS | {"seed": "random_seed"},
+        hears_reasoning=False,
     ),
     "remote::deepseek": Preset(
         title="DeepSeek", url="https://api.deepseek.com/v1", key="DEEPSEEK_API_KEY", renames=MAX_TOKENS
@@ -146,9 +153,14 @@ PRESETS: Mapping[str, Preset] = {
         url="https://generativelanguage.googleapis.com/v1beta/openai",
         key="GEMINI_API_KEY",
         ports=("embeddings",),
+        hears_reasoning=False,
     ),
     "remote::cerebras": Preset(
-        title="Cerebras", url="https://api.cerebras.ai/v1", key="CEREBRAS_API_KEY", ports=("completions",)
+        title="Cerebras",
+        url="https://api.cerebras.ai/v1",
+        key="CEREBRAS_API_KEY",
+        ports=("completions",),
+        hears_reasoning=False,
     ),
     "remote::sambanova": Preset(
         title="SambaNova", url="https://api.sambanova.ai/v1", key="SAMBANOVA_API_KEY", ports=("embeddings",)
@@ -167,6 +179,7 @@ PRESETS: Mapping[str, Preset] = {
         key="PERPLEXITY_API_KEY",
         renames=MAX_TOKENS,
         models=("sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"),
+        hears_reasoning=False,
     ),
     "remote::hyperbolic": Preset(
         title="Hyperbolic",
@@ -195,7 +208,13 @@ PRESETS: Mapping[str, Preset] = {
 def provider(type: str) -> Provider[Config]:
     """Return the provider type of a row."""
     preset = PRESETS[type]
-    quirks = Quirks(type=type, ports=frozenset(preset.ports), renames=preset.renames, counts=preset.counts)
+    quirks = Quirks(
+        type=type,
+        ports=frozenset(preset.ports),
+        renames=preset.renames,
+        hears_reasoning=preset.hears_reasoning,
+        counts=preset.counts,
+    )
     return Provider(
         type=type,
         api="inference",
