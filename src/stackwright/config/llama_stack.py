@@ -116,6 +116,9 @@ class _Reader:
         if kind.text not in BACKEND_TYPES and kind.text not in DRIVERS:
             return None
         settings = {**_DEFAULTS[driver], **self._address(node, driver), "type": _TYPES[driver]}
+        if "connection_string" in settings or "url" in settings:
+            # It names the database itself.
+            settings.pop("db", None)
         try:
             backend: Backend = TypeAdapter(Backend).validate_python(settings)
         except ValidationError as error:

@@ -1,0 +1,247 @@
+"""Rows that are in doubt: nothing is skipped silently, nothing is written over."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import run
+from tests.migrate_data.carrying import Carried, carry, command
+from tests.migrate_data.llama_stack import Place, asked, completion, model, prompt_keys, response, said
+from tests.migrate_data.releases import PROMPT, RELEASES, Old
+
+NEW = """
+version: 2
+providers: {inference: [{provider_id: openai, provider_type: "inline::scripted"}]}
+registered_resources: {models: [{model_id: declared, provider_id: openai}]}
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: new-kv.db}
+    sql_default: {type: sql_sqlite, db_path: new.db}
+"""
+
+
+class Ground:
+    """A folder with an old file that names one SQLite file, and a new file beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.place = Place(folder / "old.db")
+        self.old = Old(folder / "old.yaml", {})
+        self.old.path.write_text(f"metadata_store: {{type: sqlite, db_path: {folder}/old.db}}\n")
+        self.new = folder / "new.yaml"
+        self.new.write_text(NEW)
+
+    def carry(self, *options: str) -> Carried:
+        return carry(self.old, self.new, *options)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.folder / "new.db")) as opened:
+            return opened.execute(sql).fetchall()
+
+    def reasons(self, carried: Carried, what: str, key: str = "not_carried") -> dict[str, str]:
+        (one,) = [one for one in carried.report["carried"] if one["what"] == what]
+        return {row["id"]: row["why"] for row in one[key]}
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(tmp_path)
+
+
+def test_a_row_that_differs_is_told_and_left_alone(ground: Ground) -> None:
+    ground.place.add("0.3.5", "inference_store", [completion(1), completion(2)])
+    assert ground.carry().status == 0
+    ground.place.run("UPDATE inference_store SET model = 'another' WHERE id = 'chatcmpl-000002'")
+    again = ground.carry()
+    assert (again.status, again.counts()["chat completions"]) == (1, (0, 1, 1, 0))
+    assert ground.reasons(again, "chat completions", "conflicts") == {"chatcmpl-000002": "another content has this id"}
+    assert ground.rows("SELECT model FROM inference_store ORDER BY id") == [("mine",), ("mine",)]
+
+
+def test_rows_that_cannot_be_ours_are_listed_with_their_reason(ground: Ground) -> None:
+    ground.place.add(
+        "0.3.5",
+        "inference_store",
+        [
+            completion(1),
+            completion(2, choices="{broken"),
+            completion(3, choices="null"),
+            completion(4, created=None),
+            completion(5, input_messages=[1]),
+            completion(6, choices='[{"index": 0, "message": {"content": "x"}, "logprobs": NaN}]'),
+        ],
+    )
+    ground.place.add(
+        "0.3.5",
+        "openai_responses",
+        [
+            response("resp_a", 1, [asked("x")], [said("y", "msg_a")], status="in_progress"),
+            response("resp_b", 2, [asked("x")], [{"type": "telepathy", "id": "t"}]),
+            response("resp_c", 3, [asked("x"), said("y", "msg_a"), asked("z")], [], previous_response_id="resp_a"),
+        ],
+    )
+    carried = ground.carry()
+    assert carried.status == 1
+    assert carried.counts() == {"chat completions": (2, 0, 0, 4), "responses": (1, 0, 0, 2)}
+    assert ground.reasons(carried, "chat completions") == {
+        "chatcmpl-000002": "its choices is not JSON",
+        "chatcmpl-000003": "its choices is no list of objects",
+        "chatcmpl-000004": "its created is empty",
+        "chatcmpl-000005": "its input_messages is no list of objects",
+    }
+    reasons = ground.reasons(carried, "responses")
+    assert reasons["resp_a"] == "it was still in_progress"
+    assert reasons["resp_b"].startswith("item[0]: Invalid value: 'telepathy'")
+    # What came before the third is in it, since it is nowhere else.
+    assert ground.rows("SELECT previous_id FROM responses") == [(None,)]
+    assert ground.rows("SELECT COUNT(*) FROM responses_items") == [(3,)]
+    assert json.loads(ground.rows("SELECT body FROM responses")[0][0])["previous_response_id"] == "resp_a"
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(tmp_path: Path) -> None:
+    old = RELEASES["0.3.5"](tmp_path, "http://127.0.0.1:9/v1", None)
+    new = tmp_path / "new.yaml"
+    new.write_text(NEW)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    told = carry(old, new, "--dry-run")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix in (".db", ".yaml")} == before
+    done = carry(old, new)
+    assert told.counts() == done.counts()
+    for one, other in zip(told.report["carried"], done.report["carried"], strict=True):
+        assert one["checksum"] == other["checksum"] == other["checksum_read_back"]
+        assert one["checksum_read_back"] is None
+    assert told.report["left"] == done.report["left"]
+    again = carry(old, new, "--dry-run")
+    assert all(new == 0 for new, *_ in again.counts().values())
+
+
+def test_what_we_have_no_store_for_is_counted(tmp_path: Path) -> None:
+    old = RELEASES["0.3.5"](tmp_path, "http://127.0.0.1:9/v1", None)
+    new = tmp_path / "new.yaml"
+    new.write_text(NEW)
+    carried = carry(old, new)
+    left = {(one["what"], one["rows"], one["why"]) for one in carried.report["left"]}
+    assert left == {
+        ("keys of 'vector_io'", 1, "no store of ours keeps such keys"),
+        ("registry v9", 4, "a newer release of Llama Stack wrote its registry anew"),
+        ("shield", 1, "there is no such API"),
+        ("models", 1, "their provider lists them, and is asked at every start"),
+        ("conversation items", 1, "their conversation was deleted"),
+        ("conversation messages", 1, "a copy of what is in the items"),
+        ("files", 1, "files are not carried over: their contents are not in the database"),
+    }
+    (completions,) = [one for one in carried.report["carried"] if one["what"] == "chat completions"]
+    assert completions["owned"] == 4
+
+
+def test_tables_that_the_old_file_does_not_name_stay(ground: Ground) -> None:
+    ground.place.run(
+        "CREATE TABLE elsewhere (id VARCHAR, created INTEGER, model VARCHAR, choices JSON, input_messages JSON);"
+        "INSERT INTO elsewhere VALUES ('a', 1, 'm', '[]', '[]'); CREATE TABLE mine (key TEXT, value TEXT);"
+    )
+    carried = ground.carry()
+    assert carried.report["carried"] == []
+    assert [(one["what"], one["rows"]) for one in carried.report["left"]] == [("chat completions 'elsewhere'", 1)]
+
+
+def test_models_are_carried_for_providers_that_there_are(ground: Ground) -> None:
+    prefix = "distributions:registry:v10::model:"
+    models = [model("mine", "openai"), model("declared", "openai"), model("lost", "gone"), model("odd", "openai")]
+    models[-1]["metadata"] = {"nested": {"a": 1}}
+    ground.place.set({prefix + one["identifier"]: one for one in models})
+    carried = ground.carry()
+    assert carried.counts() == {"models": (1, 0, 0, 2)}
+    reasons = ground.reasons(carried, "models")
+    assert reasons[f"{prefix}lost"] == "the new run file has no inference provider 'gone'"
+    assert "metadata" in reasons[f"{prefix}odd"]
+    assert [(one["what"], one["why"]) for one in carried.report["left"]] == [
+        ("models", "the new run file registers them")
+    ]
+    assert ground.carry().counts() == {"models": (0, 1, 0, 2)}
+
+
+def test_a_prompt_that_differs_here_is_told(ground: Ground) -> None:
+    ground.place.set(prompt_keys(PROMPT, ["one", "two", "three"], 2))
+    assert ground.carry().counts() == {"prompts": (1, 0, 0, 0)}
+    assert ground.rows("SELECT default_version, latest_version FROM prompts") == [(2, 3)]
+    assert ground.rows("SELECT COUNT(*) FROM prompts_versions") == [(3,)]
+    ground.place.run(f"UPDATE kvstore SET value = '1' WHERE key = 'prompts:v1:{PROMPT}:default'")
+    again = ground.carry()
+    assert (again.status, again.counts()) == (1, {"prompts": (0, 0, 1, 0)})
+    ground.place.run(f"DELETE FROM kvstore WHERE key = 'prompts:v1:{PROMPT}:1'")
+    assert ground.reasons(ground.carry(), "prompts")[PROMPT] == "its default is version 1, which is not there"
+
+
+def test_rows_go_to_the_tenant_that_is_named(ground: Ground) -> None:
+    ground.place.add("0.3.5", "inference_store", [completion(1)])
+    ground.carry("--tenant", "shop")
+    assert ground.rows("SELECT tenant, id FROM inference_store") == [("shop", "chatcmpl-000001")]
+
+
+def test_what_is_still_in_the_log_of_a_live_database_is_read(ground: Ground) -> None:
+    with closing(sqlite3.connect(ground.folder / "old.db")) as live:
+        live.execute("PRAGMA journal_mode = WAL")
+        ground.place.add("0.3.5", "inference_store", [completion(1)])
+        live.execute("SELECT COUNT(*) FROM inference_store").fetchone()
+        live.execute("UPDATE inference_store SET model = 'newest'")
+        live.commit()
+        assert (ground.folder / "old.db-wal").stat().st_size > 0
+        assert ground.carry().counts() == {"chat completions": (1, 0, 0, 0)}
+        live.execute("UPDATE inference_store SET created = 0")
+        live.commit()
+    assert ground.rows("SELECT model FROM inference_store") == [("newest",)]
+
+
+def test_the_report_is_a_table_with_what_is_wrong_below(ground: Ground) -> None:
+    ground.place.add("0.3.5", "inference_store", [completion(n, choices=None) for n in range(30)])
+    done = command(ground.old, ground.new)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert lines[0].split()[:4] == ["STORE", "ROWS", "NEW", "PRESENT"]
+    assert lines[1].split()[:7] == ["chat", "completions", "30", "0", "0", "0", "30"]
+    assert lines[2] == "not carried  chat completions chatcmpl-000000: its choices is empty."
+    assert lines[-1] == "not carried  10 more; --json lists them."
+    assert done.stderr == "chat completions: 30 rows\nreading back chat completions: 30 rows\n"
+
+
+def test_an_old_file_that_makes_no_sense_is_refused_where_it_does_not(ground: Ground) -> None:
+    ground.old.path.write_text(
+        "metadata_store: {type: sqlite, db_path: '${env.NOWHERE}/x.db'}\n"
+        "inference_store: {type: postgres, port: many}\n"
+        "providers: {inference: [{config: {api_key: '${env.ANOTHER}'}}]}\n"
+    )
+    done = command(ground.old, ground.new)
+    assert done.returncode == 2
+    assert "old.yaml:1:41  metadata_store.db_path\n    The variable NOWHERE is not set." in done.stderr
+    assert "old.yaml:2:1  inference_store\n    No connection to postgres can be made of this: port" in done.stderr
+    assert "ANOTHER" not in done.stderr
+
+
+def test_a_file_that_is_not_there_is_told(ground: Ground) -> None:
+    carried = ground.carry()
+    assert (carried.status, carried.report["carried"]) == (0, [])
+    assert [(one["what"], one["why"]) for one in carried.report["left"]] == [
+        ("metadata_store", "the file is not there")
+    ]
+
+
+def test_the_file_that_llama_stack_makes_unasked_is_read(ground: Ground) -> None:
+    folder = ground.folder / ".llama" / "distributions" / "shop"
+    folder.mkdir(parents=True)
+    Place(folder / "prompts.db").set(prompt_keys(PROMPT, ["Hello"], 1))
+    ground.old.path.write_text("image_name: shop\n")
+    assert ground.carry().counts() == {"prompts": (1, 0, 0, 0)}
+
+
+def test_a_server_says_whose_table_is_in_its_way(ground: Ground) -> None:
+    shutil.copy(ground.new, ground.folder / "run.yaml")
+    Place(ground.folder / "new.db").add("0.3.5", "openai_conversations", [])
+    done = run(ground.folder, "serve", "run.yaml", "--port", "0")
+    assert done.returncode != 0
+    assert 'table "openai_conversations" already exists, and Stackwright did not make it' in done.stderr + done.stdout
+    assert "stackwright migrate data --from OLD.yaml --to NEW.yaml --set-aside" in done.stderr + done.stdout
