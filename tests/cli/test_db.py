@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import Done, rows, run
+from tests.running import RunningServer
 from tests.servers import PostgresServer
 
 RUN_FILE = """\
@@ -91,3 +93,53 @@ def test_what_cannot_be_upgraded_now_is_told(tmp_path: Path) -> None:
         assert done.stderr.count("cannot connect") == 1
         assert "planted-secret" not in done.stderr + done.stdout
         assert done.returncode == 1
+
+
+WITH_EVERYTHING = (
+    RUN_FILE
+    + """\
+  stores: {responses: {backend: sql_default, table_name: responses, retention: 30d}}
+providers:
+  vector_io:
+    - provider_id: vectors
+      provider_type: inline::sqlite-vec
+      config:
+        persistence: {backend: kv_default, namespace: vectors}
+        sqlstore: {backend: vectors, table_name: vec}
+"""
+).replace("  stores:", "    vectors: {type: sql_sqlite, db_path: ~/vectors.db}\n  stores:")
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_an_upgrade_makes_every_table_that_a_server_uses(
+    tmp_path: Path, request: pytest.FixtureRequest, where: str
+) -> None:
+    sql, listed = "{type: sql_sqlite, db_path: ~/sql.db}", partial(str)
+    if where == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        db: str = request.getfixturevalue("postgres_db")
+        sql = f'{{type: sql_postgres, connection_string: "{server.url(db)}"}}'
+        listed = partial(server.sql, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'", db)
+    run_file = WITH_EVERYTHING % sql
+    (tmp_path / "run.yaml").write_text(run_file)
+    states = _states(run(tmp_path, "db", "upgrade", "run.yaml"))
+    assert states == dict.fromkeys(EVERY | {"stackwright_leases", "vectors: vec"}, "current")
+    upgraded = {*_tables_of_files(tmp_path), *listed().split()}
+    assert {"responses_jobs", "vec_vectors", "vec_texts", "kv_store"} < upgraded
+    with RunningServer(tmp_path, run_file) as running:
+        running.wait_for("/ready")
+        assert running.post("/v1/conversations", {}).status == 200
+        assert running.stop() == 0
+    assert {*_tables_of_files(tmp_path), *listed().split()} == upgraded
+    assert _states(run(tmp_path, "db", "status", "run.yaml")) == states
+    # A store's tables begin with its name.
+    names = [store.removeprefix("kv:").removeprefix("vectors: ") for store in states]
+    assert [table for table in upgraded if not table.startswith((*names, "stackwright_schema"))] == []
+
+
+def _tables_of_files(folder: Path) -> set[str]:
+    made: set[str] = set()
+    for file in folder.glob("*.db"):
+        with closing(sqlite3.connect(file)) as connection:
+            made |= {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return {name for name in made if not name.startswith("sqlite_")}

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from stackwright.app.stores import sql_stores
+from stackwright.app.stores import schemas
 from stackwright.config.references import references_in
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of, groups
@@ -37,7 +37,7 @@ class SchemaRow(NamedTuple):
     found: int
     """0 when the store has no table yet."""
     known: int | None
-    """The version this Stackwright makes; None for tables that a provider keeps."""
+    """The version this Stackwright makes; None for tables of a provider that does not say."""
 
 
 async def catalogue(run: RunFile) -> list[BackendRow]:
@@ -55,8 +55,8 @@ async def upgrade(run: RunFile) -> list[SchemaRow]:
     """Bring every store's schema up to date. `StackwrightError` when a database is away or newer than we know."""
     async with _connected(run, read_only=False) as backends:
         _refuse_troubles(backends)
-        for kept in sql_stores(run, backends):
-            await kept.store.prepare()
+        for _, store in schemas(run, backends):
+            await store.prepare()
         # A store whose database went away meanwhile waits for it; we do not.
         await backends.ping(_DEADLINE)
         _refuse_troubles(backends)
@@ -101,8 +101,7 @@ def _users(run: RunFile) -> dict[str, list[str]]:
 
 async def _schemas(run: RunFile, backends: NamedBackends) -> list[SchemaRow]:
     """Return every schema once: that of a store of ours under its backend, others under the database's first."""
-    kept = sql_stores(run, backends)
-    ours = [(one.backend, one.store.name, one.store.migrations[-1].version) for one in kept]
+    ours = [(name, store.name, store.migrations[-1].version) for name, store in schemas(run, backends)]
     ours += [(name, table.name, table.schema_version) for name, table in backends.tables.items()]
     rows: list[SchemaRow] = []
     for names in groups(run.storage.backends):

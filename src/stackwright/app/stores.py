@@ -1,5 +1,6 @@
 """The areas' stores on the backends that the run file gives them."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -8,14 +9,20 @@ from stackwright.areas.conversations import ConversationStore
 from stackwright.areas.prompts import Prompts
 from stackwright.areas.responses import Journal, ResponseStore
 from stackwright.config.runfile import RunFile
+from stackwright.config.storage import StoreReference
 from stackwright.errors import StackwrightError
 from stackwright.jobs import JobQueue
+from stackwright.providers.registry import TYPES
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql import Migration
 from stackwright.storage.sql.aging import Sweep
+from stackwright.storage.sql.lease import LeaseTable
 from stackwright.storage.sql.writer import WriteQueue
 
 _MOST_CHANGES = 10_000
+_MADE = re.compile(r'CREATE TABLE "?(\w+)"?')
+_SEEDED = re.compile(r'INSERT INTO "?(\w+)"?')
+_TIME = re.compile(r'"?\b(created(?:_at)?)"? (?:BIGINT|DOUBLE)')
 
 
 def completion_store(run: RunFile, backends: NamedBackends) -> CompletionStore:
@@ -76,6 +83,16 @@ class SqlStore(Protocol):
         ...
 
 
+class MadeTable(NamedTuple):
+    """A table that migrations make."""
+
+    name: str
+    seeded: bool
+    """Whether they put rows into it."""
+    time: str | None
+    """The column that says when a row was made, in seconds since 1970, if it has one."""
+
+
 class Kept(NamedTuple):
     """A part of what the run file calls a store, and where it is."""
 
@@ -95,6 +112,27 @@ def sql_stores(run: RunFile, backends: NamedBackends) -> list[Kept]:
         Kept("responses", stores.responses.backend, response_store(run, backends)),
         Kept("responses", stores.responses.backend, response_jobs(run, backends)),
     ]
+
+
+def schemas(run: RunFile, backends: NamedBackends) -> list[tuple[str, SqlStore]]:
+    """Return everything that makes tables of rows, each with its backend: stores, providers, and what they share."""
+    references = [reference for _, reference in run.storage.stores if isinstance(reference, StoreReference)]
+    leases = [one for one in references if one.seconds is not None]
+    found: list[tuple[str, SqlStore]] = [(kept.backend, kept.store) for kept in sql_stores(run, backends)]
+    found += [(one.backend, LeaseTable(backends.sql(one))) for one in leases]
+    for entry in (entry for entries in run.providers.values() for entry in entries):
+        if (schema_of := TYPES[entry.provider_type].schema) is not None:
+            schema = schema_of(entry.config, backends)
+            found.append((schema.backend_name, schema))
+    return found
+
+
+def tables_of(store: SqlStore) -> list[MadeTable]:
+    """Return the tables that a store's migrations make."""
+    steps = [step for migration in store.migrations for step in migration.steps]
+    seeded = {found[1] for step in steps if (found := _SEEDED.match(step))}
+    made = [(found[1], _TIME.search(step)) for step in steps if (found := _MADE.match(step))]
+    return [MadeTable(name, name in seeded, time[1] if time else None) for name, time in made]
 
 
 def sweeps(key: str, run: RunFile, backends: NamedBackends) -> Sequence[Sweep]:

@@ -22,7 +22,7 @@ from stackwright.ports.vectors import Chunk, Comparison, Compound, Filter, Match
 from stackwright.providers.provider import Backends, Provider
 from stackwright.providers.vector_io.checks import check_filter, check_limit, direction, kind, listed, ready, score
 from stackwright.providers.vector_io.indexes import Indexes
-from stackwright.storage.sql import Do, Migration, Row, Script, Value
+from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
 from stackwright.storage.sql.sqlite import SqliteDatabase
 from stackwright.storage.sql.sqlite_errors import translate
 
@@ -107,6 +107,21 @@ class Searchers:
             connection.close()
 
 
+class VectorTables:
+    """The tables of vectors and their texts."""
+
+    def __init__(self, database: SqlBackend, prefix: str) -> None:
+        """`prefix` is what their names begin with."""
+        self.name = f"vectors: {prefix}"
+        self.backend_name = database.name
+        self.migrations = [Migration(1, [step.replace("{tables}", prefix) for step in SCHEMA])]
+        self._database = database
+
+    async def prepare(self) -> None:
+        """Make the tables, or bring older ones up to date."""
+        await self._database.migrate(self.name, self.migrations)
+
+
 class SqliteIndexes:
     """See `VectorIndexes`."""
 
@@ -181,9 +196,7 @@ class SqliteIndexes:
     async def _migrate(self) -> None:
         # At the first use, for opening a provider must not need a database that is there.
         if not self._migrated:
-            await self._database.migrate(
-                f"vectors: {self._prefix}", [Migration(1, [self._sql(step) for step in SCHEMA])]
-            )
+            await VectorTables(self._database, self._prefix).prepare()
             self._migrated = True
 
     def _write(self, place: str, rows: Sequence[tuple[str, bytes, str, str]]) -> Script[None]:
@@ -250,17 +263,22 @@ async def connect(config: Config, backends: Backends) -> AsyncIterator[SqliteInd
     """Get ready to search. `WrongBackend` unless `sqlstore` is in SQLite."""
     if find_spec("sqlite_vec") is None:
         raise ModuleNotFoundError("No module named 'sqlite_vec'", name="sqlite_vec")
+    database = _database(config, backends)
+    searchers = Searchers(database.address, database.name)
+    try:
+        yield SqliteIndexes(database, config.sqlstore.table_name, Indexes(backends.kv(config.persistence)), searchers)
+    finally:
+        await searchers.close()
+
+
+def _database(config: Config, backends: Backends) -> SqliteDatabase:
     database = backends.sql(config.sqlstore)
     if not isinstance(database, SqliteDatabase):
         raise WrongBackend(
             f"inline::sqlite-vec keeps vectors in SQLite, and sqlstore.backend {config.sqlstore.backend!r} is another "
             "database. Name a backend of type sql_sqlite."
         )
-    searchers = Searchers(database.address, database.name)
-    try:
-        yield SqliteIndexes(database, config.sqlstore.table_name, Indexes(backends.kv(config.persistence)), searchers)
-    finally:
-        await searchers.close()
+    return database
 
 
 PROVIDER = Provider(
@@ -269,5 +287,6 @@ PROVIDER = Provider(
     summary="Vectors in a SQLite file of the run file's, searched exactly",
     config=Config,
     open=connect,
+    schema=lambda config, backends: VectorTables(_database(config, backends), config.sqlstore.table_name),
     extra="sqlite-vec",
 )

@@ -12,6 +12,20 @@ _MIGRATION = Migration(
 )
 
 
+class LeaseTable:
+    """All leases of a database."""
+
+    name = "stackwright_leases"
+    migrations = (_MIGRATION,)
+
+    def __init__(self, backend: SqlBackend) -> None:
+        self._backend = backend
+
+    async def prepare(self) -> None:
+        """Make the table, now or as soon as the database is there."""
+        await self._backend.migrate(self.name, self.migrations)
+
+
 class LeaseGone(Conflict):
     """Another process does the work now. Nothing was written."""
 
@@ -49,7 +63,7 @@ class Lease:
 
     async def prepare(self) -> None:
         """Make the table, now or as soon as the database is there."""
-        await self._backend.migrate("stackwright_leases", [_MIGRATION])
+        await LeaseTable(self._backend).prepare()
 
     async def take(self, every: float) -> bool:
         """Become the one who does the work. False when somebody does, or began to less than `every` seconds ago."""
