@@ -41,6 +41,7 @@ from stackwright.errors import InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Migration, Script, SqlBackend
 from stackwright.storage.sql.aging import Sweep
+from stackwright.wire.items import parse_input
 from stackwright.wire.responses import PromptRef
 
 
@@ -105,6 +106,7 @@ class Prompts:
             items += body.input or ()
         request = merged.shown | {"input": items, "prompt": merged.prompt}
         check_request(request)
+        parse_input(items)
         return RenderedPrompt(
             prompt_id=resolved.prompt_id, version=resolved.version, hash=resolved.hash, request=request
         )
