@@ -200,3 +200,29 @@ def test_many_callers_get_their_own_answers(client: OpenAI) -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: f"Number {number}." for number in range(16)}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"temperature": "hot", "prompt": {"id": "pmpt_x"}, "previous_response_id": "resp_x"}, 400, "temperature"),
+        ({"prompt": {"id": "pmpt_x"}, "previous_response_id": "resp_x"}, 404, "prompt.id"),
+        ({"prompt": "pmpt_x", "previous_response_id": "resp_x"}, 400, "prompt"),
+        ({"previous_response_id": "resp_x"}, 400, "model"),
+        ({}, 400, "model"),
+        ({"model": "nobodys"}, 400, "input"),
+        ({"model": "nobodys", "previous_response_id": "resp_x"}, 400, "previous_response_id"),
+        ({"model": "nobodys", "input": [{"type": "nonsense"}]}, 400, "input[0]"),
+        ({"model": "nobodys", "input": "Hi.", "tools": [{"type": "web_search"}]}, 404, "model"),
+        (
+            {"model": "echo", "input": "Hi.", "tools": [{"type": "web_search"}], "tool_choice": "shell"},
+            400,
+            "tool_choice",
+        ),
+    ],
+)
+def test_of_several_faults_the_first_in_openais_order_is_told(
+    server: RunningServer, body: dict[str, Any], status: int, param: str
+) -> None:
+    refused = server.post("/v1/responses", body)
+    assert (refused.status, refused.error["param"]) == (status, param)

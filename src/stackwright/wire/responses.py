@@ -70,6 +70,13 @@ class StreamOptions(Struct, kw_only=True):
     include_obfuscation: bool | None = None
 
 
+class PromptCacheOptions(Struct, kw_only=True, omit_defaults=True):
+    """How the vendor shall remember what prompts begin with."""
+
+    ttl: Literal["30m"] | None = None
+    mode: Literal["implicit", "explicit"] | None = None
+
+
 class ResponseRequest(Struct, kw_only=True):
     """The body of `POST /v1/responses`. Fields not named here go to the model as they came."""
 
@@ -100,9 +107,15 @@ class ResponseRequest(Struct, kw_only=True):
     safety_identifier: Annotated[str, Meta(max_length=64)] | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_options: PromptCacheOptions | None = None
     user: str | None = None
+    client_metadata: dict[str, Any] | None = None
+    """What Codex tells OpenAI of itself. It is nobody else's business, and goes nowhere."""
     moderation: dict[str, Any] | None = None
     context_management: list[dict[str, Any]] | None = None
+    background_options: dict[str, Any] | None = None
+    image: dict[str, Any] | None = None
+    access_programs: dict[str, Any] | None = None
 
 
 class InputDetails(Struct, kw_only=True):
@@ -162,6 +175,7 @@ class Response(Struct, kw_only=True):
     prompt: PromptRef | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
+    prompt_cache_options: PromptCacheOptions | UnsetType = UNSET
     reasoning: Reasoning
     safety_identifier: str | None = None
     service_tier: str | None = None

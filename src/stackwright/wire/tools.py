@@ -199,6 +199,26 @@ class ChooseWebSearch(_Choice, kw_only=True, tag="web_search_preview"):
     """Search in the web."""
 
 
+class ChooseWebSearchDated(_Choice, kw_only=True, tag="web_search_preview_2025_03_11"):
+    """Search in the web."""
+
+
+class ChooseComputer(_Choice, kw_only=True, tag="computer"):
+    """Use a computer."""
+
+
+class ChooseComputerUse(_Choice, kw_only=True, tag="computer_use"):
+    """Use a computer."""
+
+
+class ChooseComputerUsePreview(_Choice, kw_only=True, tag="computer_use_preview"):
+    """Use a computer."""
+
+
+class ChooseProgrammatic(_Choice, kw_only=True, tag="programmatic_tool_calling"):
+    """Call tools from a program."""
+
+
 class ChooseCodeInterpreter(_Choice, kw_only=True, tag="code_interpreter"):
     """Run Python."""
 
@@ -218,6 +238,11 @@ ToolChoice = (
     | ChooseApplyPatch
     | ChooseFileSearch
     | ChooseWebSearch
+    | ChooseWebSearchDated
+    | ChooseComputer
+    | ChooseComputerUse
+    | ChooseComputerUsePreview
+    | ChooseProgrammatic
     | ChooseCodeInterpreter
     | ChooseImageGeneration
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from stackwright import ids
 from stackwright.areas.conversations import Conversations
@@ -29,6 +29,7 @@ from stackwright.wire.responses import (
     JsonObject,
     JsonSchema,
     PlainText,
+    PromptCacheOptions,
     PromptRef,
     Reasoning,
     Response,
@@ -45,9 +46,12 @@ _PASSED_ON = (
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
     "user",
 )
 """Fields that chat completions know under the same name."""
+_NOBODYS = ("moderation", "context_management", "background_options", "image", "access_programs")
+"""What OpenAI does with its own models and machines."""
 _LOGPROBS = "message.output_text.logprobs"
 _ENCRYPTED = "reasoning.encrypted_content"
 
@@ -176,6 +180,7 @@ class Intake:
 
     async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> "_Effective":
         if request.prompt is None:
+            _model(request)
             _refuse_nothing(request)
             return _Effective(request, request, [], None, None, _has_secrets(request))
         resolved = await self._prompts.resolve(tenant, request.prompt)
@@ -230,12 +235,15 @@ class Intake:
 
 
 def _refuse_what_nobody_does(request: ResponseRequest) -> None:
-    for name in ("moderation", "context_management"):
+    for name in _NOBODYS:
         if getattr(request, name):
             raise InvalidRequest(
                 f"Unsupported parameter: '{name}' is not supported here.", param=name, code="unsupported_parameter"
             )
-
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
     if request.reasoning is not None:
         _refuse_reasoning(request.reasoning)
     if request.background and request.store is False:
@@ -327,6 +335,7 @@ def _response(effective: _Effective, conversation: str | None, accepted: Accepte
         prompt=effective.echo,
         prompt_cache_key=request.prompt_cache_key,
         prompt_cache_retention=request.prompt_cache_retention,
+        prompt_cache_options=_given(request.prompt_cache_options),
         reasoning=_reasoning(request.reasoning),
         safety_identifier=request.safety_identifier,
         service_tier=request.service_tier,
@@ -342,6 +351,13 @@ def _response(effective: _Effective, conversation: str | None, accepted: Accepte
         metadata=request.metadata or {},
         output=[],
     )
+
+
+def _given(options: PromptCacheOptions | None) -> PromptCacheOptions | UnsetType:
+    """Return options with both of their fields, as answers show them; nothing for none."""
+    if options is None:
+        return UNSET
+    return PromptCacheOptions(ttl=options.ttl or "30m", mode=options.mode or "implicit")
 
 
 def _reasoning(given: Reasoning | None) -> Reasoning:

@@ -27,6 +27,10 @@ class Toolbox:
         self.offered = offered
         self._chosen = chosen
         self._parallel = {} if parallel is None else {"parallel_tool_calls": parallel}
+        if chosen == "required" and not (offered.functions or offered.servers):
+            raise InvalidRequest(
+                "Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice"
+            )
         if isinstance(chosen, ChooseMcp) and chosen.server_label not in offered.servers:
             raise _not_offered({"type": "mcp", "name": chosen.server_label}, "tool_choice")
         if not (offered.servers and isinstance(chosen, ChooseMcp | ChooseAllowed)):
