@@ -283,3 +283,39 @@ def test_a_value_that_the_target_cannot_keep_is_named(
     refused = site.copy("sql_default", "sql_other")
     assert refused.returncode == 1
     assert "completions: 'sql_other' cannot keep a row between (1,) and (1,)" in refused.stderr
+
+
+def test_stats_tell_rows_bytes_and_times(site: Site) -> None:
+    assert run(site.on("kv_default", "sql_default").folder, "db", "upgrade", "run.yaml").returncode == 0
+    _execute(site.folder / "sql.db", ADD % "mine")
+    _execute(site.folder / "kv.db", KEYS)
+    for kv, sql in (("kv_default", "sql_default"), ("kv_other", "sql_other")):
+        if kv == "kv_other":
+            site.copied("kv_default", "kv_other")
+            site.copied("sql_default", "sql_other")
+        done = run(site.on(kv, sql).folder, "storage", "stats", "--json", "run.yaml")
+        assert done.returncode == 0, done.stderr
+        found = {one["holds"]: one for one in json.loads(done.stdout)["stores"]}
+        assert len(found) == TABLES + 1
+        completions = found["completions"]
+        assert completions.pop("bytes") >= 4096
+        assert completions == {
+            "backend": sql, "store": "inference", "holds": "completions", "rows": 1, "oldest": 1, "newest": 1
+        }  # fmt: skip
+        assert (found["registry"]["backend"], found["registry"]["rows"]) == (kv, 3000)
+        assert 80_000 < found["registry"]["bytes"] < 120_000
+        assert (found["responses"]["rows"], found["responses"]["oldest"]) == (0, None)
+    shown = run(site.folder, "storage", "stats", "run.yaml")
+    assert "sql_other  inference      completions" in shown.stdout
+    assert "1970-01-01T00:00Z" in shown.stdout
+
+
+def test_stats_of_what_is_away_or_not_made_yet(tmp_path: Path) -> None:
+    away = '{type: sql_postgres, connection_string: "postgresql://a:planted-secret@127.0.0.1:1/b"}'
+    Site(tmp_path, "{type: kv_sqlite, db_path: ~/kv2.db}", away).on("kv_default", "sql_other")
+    done = run(tmp_path, "storage", "stats", "run.yaml")
+    assert done.returncode == 1
+    assert "sql_other: cannot connect to a@127.0.0.1:1/b" in done.stderr
+    assert "planted-secret" not in done.stderr
+    assert done.stdout.splitlines()[1].split() == ["kv_default", "metadata", "registry", "-", "-", "-", "-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]

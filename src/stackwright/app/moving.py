@@ -1,13 +1,12 @@
 """Moving what stores keep from one backend to another of its family."""
 
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from stackwright.app.stores import Kept, sql_stores
+from stackwright.app.stores import Kept, sql_stores, tables_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of, identity
 from stackwright.config.storage import (
@@ -27,8 +26,6 @@ from stackwright.storage.copy.kv import KVPlace
 from stackwright.storage.copy.sqlite import sqlite_place
 
 _DEADLINE = 3.0
-_MADE = re.compile(r'CREATE TABLE "?(\w+)"?')
-_SEEDED = re.compile(r'INSERT INTO "?(\w+)"?')
 
 
 class User(NamedTuple):
@@ -49,14 +46,6 @@ class Moved(NamedTuple):
     """What the run file is to say, by path."""
     stayed: dict[str, str]
     """What refers to the source and was not copied, by path, and why."""
-
-
-class _Wanted(NamedTuple):
-    """A part to copy."""
-
-    user: str
-    name: str
-    seeded: bool
 
 
 async def move(
@@ -137,14 +126,15 @@ async def _move_tables(
 ) -> list[tuple[str, Copied]]:
     kept = await _prepared(run, target, stores)
     versions = await _versions(run, source)
-    wanted = [part for one in kept if _is_current(one, source, versions) for part in _parts(one)]
+    wanted = [(one.key, made) for one in kept if _is_current(one, source, versions) for made in tables_of(one.store)]
     if not wanted:
         return []
-    tables = [part.name for part in wanted]
+    tables = [made.name for _, made in wanted]
     backends = run.storage.backends
     async with _alone(backends[source], source, tables) as here, _alone(backends[target], target) as there:
-        copied = await Copying(here, there, tell).run([(part.name, part.seeded) for part in wanted], replace=replace)
-    return [(part.user, done) for part, done in zip(wanted, copied, strict=True)]
+        parts = [(made.name, made.seeded) for _, made in wanted]
+        copied = await Copying(here, there, tell).run(parts, replace=replace)
+    return [(key, done) for (key, _), done in zip(wanted, copied, strict=True)]
 
 
 def _alone(backend: Backend, name: str, reading: Sequence[str] = ()) -> AbstractAsyncContextManager[Place]:
@@ -203,13 +193,6 @@ def _is_current(kept: Kept, source: str, versions: Mapping[str, int]) -> bool:
             "Run `stackwright db upgrade` first."
         )
     return bool(found)
-
-
-def _parts(kept: Kept) -> list[_Wanted]:
-    steps = [step for migration in kept.store.migrations for step in migration.steps]
-    seeded = {found[1] for step in steps if (found := _SEEDED.match(step))}
-    made = [found[1] for step in steps if (found := _MADE.match(step))]
-    return [_Wanted(kept.key, name, name in seeded) for name in made]
 
 
 async def _move_namespaces(

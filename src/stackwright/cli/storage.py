@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,6 +51,42 @@ def copy(run_yaml: str | None, source: str, target: str, stores: str, replace: b
         click.echo(json.dumps(_told(moved), indent=2))
     else:
         _print(moved, source, target, "the run file" if path == STARTER else path)
+
+
+@command.command()
+@click.argument("run_yaml", required=False, type=click.Path(dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stats(run_yaml: str | None, as_json: bool) -> None:
+    """Show what every store holds: rows, bytes, and when the oldest and the newest row were made.
+
+    Changes nothing. Exit status 1 when a database does not answer.
+    """
+    from stackwright.app.volume import measure
+
+    run, _ = load_or_exit(run_yaml)
+    volumes, troubles = run_or_exit(measure(run))
+    if as_json:
+        told = {"stores": [one._asdict() for one in volumes], "troubles": dict(troubles)}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        table(
+            ["backend", "store", "holds", "rows", "bytes", "oldest", "newest"],
+            [
+                (one.backend, one.store, one.holds, _number(one.rows), _number(one.bytes), *map(_date, one[-2:]))
+                for one in volumes
+            ],
+        )
+    for name, trouble in troubles.items():
+        click.echo(f"{name}: {trouble}", err=True)
+    sys.exit(1 if troubles else 0)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _date(seconds: float | None) -> str:
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
 class _Progress:

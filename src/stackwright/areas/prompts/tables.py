@@ -18,7 +18,7 @@ class Tables:
         self.name = name
         self.prompts = Table(backend, name, StoredPrompt, kind="prompt")
         self.events = Table(backend, f"{name}_events", EventRow, kind="event", indexes=[("prompt_id",)])
-        self.old = [OldEvents(backend, name), DeletedPrompts(backend, name)]
+        self.old: list[OldEvents | DeletedPrompts] = [OldEvents(backend, name), DeletedPrompts(backend, name)]
         self.heads = Columns(PromptRow)
         self.versions = Columns(VersionRow)
         self.drafts = Columns(DraftRow)
