@@ -15,9 +15,12 @@ from stackwright.http.call import Json, Stream
 from stackwright.testing import upstream as play
 from stackwright.testing.upstream import Upstream, answer, completion, delta, stream
 from tests.areas.responses.asking import Asking, Body, checked, checked_events, said, served
+from tests.servers import free_port
 from tests.storage.sql.databases import eventually
 
 SLOW = [play.STREAM_HEAD, *[play.chunk(play.event(delta("word "))), play.pause(0.02)] * 500]
+
+JOBS = "SELECT state, payload FROM responses_jobs ORDER BY seq"
 
 
 async def _begun(ask: Asking, **body: Any) -> Body:
@@ -112,6 +115,28 @@ async def test_one_that_takes_too_long_fails(vendor: Upstream, tmp_path: Path) -
         assert last["response"]["output"][0]["status"] == "incomplete"
 
 
+async def test_one_whose_model_says_nothing_fails_in_time(vendor: Upstream, tmp_path: Path) -> None:
+    vendor.scripts = [[play.silence]]
+    async with served(vendor, tmp_path, more="responses: {background: {seconds: 0.3}}") as ask:
+        failed = await _until(ask, (await _begun(ask))["id"], "failed")
+        assert "longer than the server allows" in failed["error"]["message"]
+        assert await vendor.closed(3.0)
+
+
+async def test_one_that_waits_is_cancelled_before_it_is_begun(vendor: Upstream, tmp_path: Path) -> None:
+    vendor.scripts = [[play.silence]]
+    async with served(vendor, tmp_path, more="responses: {background: {workers: 1}}") as ask:
+        await _begun(ask)
+        await vendor.asked()
+        made_id = (await _accepted(ask, stream=True))["id"]
+        cancelled = checked(json.loads(await ask.responses.cancel("t", made_id)))
+        events = await _rest(ask, made_id)
+        assert [event["type"] for event in events] == ["response.created", "response.queued", "response.incomplete"]
+        assert [event["response"]["status"] for event in events] == ["queued", "queued", "cancelled"]
+        assert events[-1]["response"] == cancelled
+        assert len(vendor.requests) == 1
+
+
 async def test_a_full_queue_is_told(vendor: Upstream, tmp_path: Path) -> None:
     vendor.scripts = [SLOW]
     async with served(vendor, tmp_path, more="responses: {background: {workers: 1, queue: 1}}") as ask:
@@ -121,8 +146,11 @@ async def test_a_full_queue_is_told(vendor: Upstream, tmp_path: Path) -> None:
             await ask.create(previous_response_id=running["id"])
         await _begun(ask)
         with pytest.raises(StackwrightError) as refused:
-            await ask.create(background=True)
+            await ask.create(background=True, stream=True)
         assert (refused.value.status, refused.value.code) == (429, "queue_full")
+        assert refused.value.headers == {"retry-after": "5"}
+        assert len((await ask.page())["data"]) == 2
+        assert _rows(tmp_path, "SELECT 1 FROM responses_events") == []
 
 
 async def test_one_that_told_something_before_its_process_ended_fails(vendor: Upstream, tmp_path: Path) -> None:
@@ -157,7 +185,22 @@ async def test_one_that_told_nothing_before_its_process_ended_starts_over(
 async def test_what_was_asked_is_kept_no_longer_than_it_takes(ask: Asking, tmp_path: Path) -> None:
     ask.vendor.scripts = [answer(completion("Done."))]
     await _until(ask, (await _accepted(ask, input="Go.", user="planted-user"))["id"], "completed")
-    assert _rows(tmp_path, "SELECT state, payload FROM responses_jobs") == [("done", b"")]
+    assert _rows(tmp_path, JOBS) == [("done", b"")]
+
+
+async def test_the_secrets_of_tools_are_not_kept_with_what_was_asked(vendor: Upstream, tmp_path: Path) -> None:
+    vendor.scripts = [[play.silence]]
+    settings = "responses: {mcp: {allow_private: [127.0.0.1], connect_seconds: 0.5}, background: {workers: 1}}"
+    async with served(vendor, tmp_path, more=settings) as ask:
+        await _begun(ask)
+        await vendor.asked()
+        url = f"http://127.0.0.1:{free_port()}/mcp"
+        for secret in ({"authorization": "planted-secret"}, {"headers": {"x-key": "planted-secret"}}):
+            await _begun(ask, tools=[{"type": "mcp", "server_label": "docs", "server_url": url, **secret}])
+        await _begun(ask, tools=[{"type": "mcp", "server_label": "docs", "server_url": url}])
+        kept = [(state, len(payload) > 0) for state, payload in _rows(tmp_path, JOBS)]
+        assert kept == [("running", True), ("queued", False), ("queued", False), ("queued", True)]
+    assert _found_in_files(tmp_path, b"planted-secret") == []
 
 
 async def test_a_stream_that_ended_long_ago_is_forgotten_and_the_response_is_not(
@@ -231,6 +274,10 @@ def _rows(folder: Path, sql: str) -> list[Any]:
     # By the library that the server uses: another one in the same process would undo its locks.
     with closing(apsw.Connection(str(folder / "sql.db"))) as connection:
         return connection.execute(sql).fetchall()
+
+
+def _found_in_files(folder: Path, text: bytes) -> list[str]:
+    return [file.name for file in folder.iterdir() if text in file.read_bytes()]
 
 
 def _check_end(events: list[Body], stored: Body, last: str) -> None:

@@ -47,7 +47,7 @@ class ItemRows:
             for after in (False, True)
         }
         self._inputs = backend.render(f"SELECT body FROM {table} WHERE {here} AND output = 0 ORDER BY place")
-        self._next = backend.render(f"SELECT COALESCE(MAX(place), -1) + 1 FROM {table} WHERE {here}")
+        self._count = backend.render(f"SELECT count(*) FROM {table} WHERE {here}")
         self._known = backend.render(f"SELECT 1 FROM {table} WHERE {here} AND output = 0 AND item_id = $3")
         self._one = backend.render(
             f"SELECT body FROM {table} WHERE tenant = $1 AND item_id = $2 ORDER BY response_id DESC LIMIT 1"
@@ -77,11 +77,10 @@ class ItemRows:
             )
         ]
 
-    def appending(self, tenant: str, response_id: str, rows: Sequence[ItemRow]) -> Script[None]:
-        """Write items behind those that a response has."""
-        if rows:
-            ((first,),) = yield Do(self._next, (tenant, response_id))
-            yield from self.adding(tenant, response_id, rows, first=first)
+    def counting(self, tenant: str, response_id: str) -> Script[int]:
+        """Return how many items a response has."""
+        ((count,),) = yield Do(self._count, (tenant, response_id))
+        return int(count)
 
     def adding(self, tenant: str, response_id: str, rows: Sequence[ItemRow], *, first: int = 0) -> Script[None]:
         """Write a response's items, the first at place `first`."""

@@ -81,7 +81,7 @@ class Maker:
         """Return why a response cannot be made any more; None when it can."""
         if not job.payload:
             return _FORGOTTEN
-        if await self._store.journal.last(job.tenant, job.id) > _QUEUED:
+        if job.attempts > 1 and await self._store.journal.last(job.tenant, job.id) > _QUEUED:
             return _RESTARTED
         return _DEADLY if job.attempts > _MOST_ATTEMPTS else None
 
@@ -192,7 +192,8 @@ class _Writing:
 
     def _finishing(self) -> Script[None]:
         yield from self._fence.ending("done")
-        yield from self._store.finishing(self._tenant, self._run.response, self._waiting, streamed=self._streamed)
+        first, left = len(self._ready.new), self._waiting if self._streamed else ()
+        yield from self._store.finishing(self._tenant, self._run.response, left, first=first)
         if self._ready.conversation is not None:
             items = [*self._ready.new, *self._run.turn.output]
             yield from self._conversations.appending(self._tenant, self._ready.conversation, items)

@@ -155,13 +155,13 @@ class ResponseStore:
         if not (yield self._table.update_do(tenant, response.id, status=response.status, body=body_of(response))):
             raise UnknownResponse(response.id)
 
-    def finishing(self, tenant: str, response: Response, left: Sequence[Event], *, streamed: bool) -> Script[None]:
-        """Write what a response that was made in the background leaves, and the last events of its stream."""
+    def finishing(self, tenant: str, response: Response, left: Sequence[Event], *, first: int) -> Script[None]:
+        """Write what a response that was made in the background leaves: its output, behind `first` items of input, and
+        the last events of its stream."""
         yield from self.changing(tenant, response)
         output = [ItemRow(item.id, encode(item), True) for item in response.output or ()]
-        yield from self.items.appending(tenant, response.id, output)
-        if streamed:
-            yield from self.journal.adding(tenant, response.id, entries(left))
+        yield from self.items.adding(tenant, response.id, output, first=first)
+        yield from self.journal.adding(tenant, response.id, entries(left))
 
     def breaking_off(self, tenant: str, id: str, signal: Broken | Cancelled) -> Script[None]:
         """End a response that nobody makes any more, with what its events tell of it."""
@@ -170,7 +170,8 @@ class ResponseStore:
             raise UnknownResponse(id)
         told = yield from self.journal.told(tenant, id)
         response, left = ended(response_in(self._table.columns.decode(rows[0]).body), told, signal)
-        yield from self.finishing(tenant, response, left, streamed=bool(told))
+        first = yield from self.items.counting(tenant, id)
+        yield from self.finishing(tenant, response, left if told else (), first=first)
 
     def deleting(self, tenant: str, id: str) -> Script[None]:
         """Delete a response, its items and its events. `UnknownResponse` when there is none."""
