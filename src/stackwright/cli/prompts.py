@@ -1,14 +1,13 @@
 """`stackwright prompts`: the prompts of a running server."""
 
 import json
-import sys
 import time
 from typing import Any
 
 import click
 
 from stackwright.cli.output import table
-from stackwright.cli.remote import Answer, Remote, options
+from stackwright.cli.remote import Answer, Refused, Remote, options
 
 _PAGE = 100
 
@@ -39,6 +38,9 @@ def list_(server: Remote, q: str | None, tag: str | None, label: str | None, arc
 
 
 def _show_list(prompts: list[Any]) -> None:
+    if not prompts:
+        click.echo("No prompts.", err=True)
+        return
     table(
         ["id", "name", "default", "latest", "labels", "changed"],
         [
@@ -242,16 +244,19 @@ def _read(file: str) -> str:
     try:
         with click.open_file(file, encoding="utf-8") as stream:
             return str(stream.read())
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"Cannot read {file}: {error}.") from None
+    except OSError as error:
+        raise Refused(f"Cannot read {file}: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise Refused(f"Cannot read {file}: it is not UTF-8 text (byte {error.start}).") from None
 
 
 def _object(text: str, name: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(text)
+        found = json.loads(text)
     except ValueError as error:
-        click.echo(f"{name} is no JSON: {error}", err=True)
-        sys.exit(2)
+        raise Refused(f"{name} is no JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{name} holds no JSON object: begin it with {{ and name the fields.")
     return found
 
 

@@ -4,9 +4,10 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
+from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode
+from urllib.error import HTTPError
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import click
@@ -43,20 +44,39 @@ class Remote:
         url = "/".join((self._base, *(quote(step, safe="") for step in steps)))
         if query:
             url += "?" + urlencode(query)
-        if not url.startswith(("http://", "https://")):
+        if not _is_address(url):
             raise Refused(f"{self._base!r} is no address of a server; try --url http://127.0.0.1:8321")
         raw = None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json", **self._headers}
-        request = Request(url, data=raw, method=method, headers=headers)  # noqa: S310 - the scheme was looked at
         try:
-            with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - as above
-                return json.load(answer)
+            return self._answered(url, method, raw)
         except HTTPError as refused:
             with refused:
                 raise Refused(_message(refused)) from None
-        except (URLError, TimeoutError) as error:
-            reason = getattr(error, "reason", error)
-            raise Refused(f"No answer from {self._base}: {reason}. Is `stackwright serve` running there?") from None
+        except (OSError, HTTPException) as error:
+            why = _reason(error)
+            raise Refused(f"No answer from {self._base}: {why}. Is `stackwright serve` running there?") from None
+        except ValueError:
+            raise Refused(f"{self._base} answered, but not as a Stackwright does.") from None
+
+    def _answered(self, url: str, method: str, raw: bytes | None) -> Any:
+        headers = {"content-type": "application/json", **self._headers}
+        request = Request(url, data=raw, method=method, headers=headers)  # noqa: S310 - the scheme was looked at
+        with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - as above
+            return json.load(answer)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    """Return why there was no answer, without the numbers of system calls."""
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause)
 
 
 def _message(refused: HTTPError) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from stackwright.errors import InvalidRequest
 
-_PATH = re.compile(r" - at `(?:key in )?\$(.*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`\$(.*)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
 _MISSING = re.compile(r"^Object missing required field `(.+?)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(.+?)`$")

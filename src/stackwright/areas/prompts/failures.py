@@ -57,7 +57,7 @@ class Moved(Conflict):
     code = "prompt_version_conflict"
 
     def __init__(self, base: int, latest: int) -> None:
-        super().__init__(f"Version {base} is not the latest: {latest} is.", param="base_version")
+        super().__init__(f"Version {base} is not the latest any more: version {latest} is.", param="base_version")
         self.base = base
         self.latest = latest
 

@@ -1,0 +1,129 @@
+"""`stackwright prompts` as a tired person meets it: on a terminal, in a pipe, and when something is wrong."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stackwright.cli import main
+from tests.running import RunningServer
+
+Prompts = Callable[..., Result]
+
+
+@pytest.fixture
+def prompts(server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prompts:
+    """Run `stackwright prompts`, in a folder of its own, against the server."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, color: bool = False, stdin: str | None = None) -> Result:
+        environ = {"STACKWRIGHT_URL": server.url}
+        return CliRunner(env=environ).invoke(main, ["prompts", *arguments], color=color, input=stdin)
+
+    return run
+
+
+def refusal(done: Result) -> str:
+    """Return what was said of a command that failed; fails itself for a traceback."""
+    assert (done.exit_code, done.stdout) == (1, ""), done.exception
+    assert isinstance(done.exception, SystemExit)
+    return done.stderr.removesuffix("\n")
+
+
+def test_colours_are_for_terminals(prompts: Prompts) -> None:
+    prompts("create", "-", "--name", "colours", stdin="one\n")
+    prompts("publish", "colours", "-", stdin="two\n")
+    piped, shown = prompts("diff", "colours").stdout, prompts("diff", "colours", color=True).stdout
+    assert piped == "instructions changed\n@@ -1 +1 @@\n-one\n+two\n"
+    assert "\x1b[31m-one\x1b[0m" in shown
+    assert "\x1b[32m+two\x1b[0m" in shown
+    assert "\x1b[" in prompts("list", color=True).stdout
+    assert "\x1b[" not in prompts("list").stdout
+
+
+def test_json_is_what_the_server_answered(prompts: Prompts, server: RunningServer) -> None:
+    made = json.loads(prompts("create", "-", "--name", "as-json", "--json", stdin="one").stdout)
+    assert made == server.get("/v1/prompts/as-json").json
+    published = json.loads(prompts("publish", "as-json", "-", "--json", stdin="two").stdout)
+    assert published == server.get("/v1/prompts/as-json/versions/2").json
+    assert json.loads(prompts("diff", "as-json", "--json").stdout) == server.get("/v1/prompts/as-json/diff").json
+    assert json.loads(prompts("list", "-q", "nothing at all", "--json").stdout) == []
+    exported = json.loads(prompts("export", "as-json").stdout)
+    assert exported["data"] == server.get("/v1/prompts/export?prompt=as-json").json["data"]
+
+
+def test_an_empty_list_says_so(prompts: Prompts) -> None:
+    done = prompts("list", "-q", "nothing at all")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No prompts.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("gone.json", None, "Cannot read gone.json: No such file or directory."),
+        ("list.json", b"[1]", "list.json holds no JSON object: begin it with { and name the fields."),
+        ("cut.json", b'{"a": ', "cut.json is no JSON: Expecting value: line 1 column 7 (char 6)."),
+        ("bytes.md", b"ab\xff", "Cannot read bytes.md: it is not UTF-8 text (byte 2)."),
+        ("empty.md", b"", "A prompt needs text: give 'instructions' (or 'prompt'), or 'messages'."),
+        ("typo.json", b'{"prompt": "x", "temprature": 1}', "Unknown parameter: 'temprature'."),
+    ],
+)
+def test_a_file_that_is_no_prompt_is_refused(
+    prompts: Prompts, tmp_path: Path, name: str, content: bytes | None, complaint: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert refusal(prompts("create", name)) == complaint
+
+
+def test_what_is_not_there_is_named(prompts: Prompts) -> None:
+    made = json.loads(prompts("create", "-", "--name", "named", "--json", stdin="{{ city }}").stdout)["id"]
+    assert refusal(prompts("show", "nobody")) == "Prompt with id 'nobody' not found."
+    assert refusal(prompts("export", "nobody")) == "Prompt with id 'nobody' not found."
+    assert (
+        refusal(prompts("show", "named", "--version", "prod"))
+        == f"Prompt '{made}' has no label 'prod'. Its labels: none."
+    )
+    assert refusal(prompts("default", "named", "9")) == f"Prompt '{made}' has no version 9. Its latest is 1."
+    assert refusal(prompts("render", "named", "--var", "cty=x")) == (
+        "Missing prompt variables: city. Unknown prompt variables: cty (did you mean 'city'?)"
+    )
+    prompts("publish", "named", "-", stdin="two")
+    moved = refusal(prompts("publish", "named", "-", "--base", "1", stdin="three"))
+    assert moved == "Version 1 is not the latest any more: version 2 is."
+
+
+def test_a_server_that_cannot_be_asked_is_named(prompts: Prompts, server: RunningServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert refusal(prompts("list", "--url", f"http://127.0.0.1:{port}")) == (
+        f"No answer from http://127.0.0.1:{port}/v1: Connection refused. Is `stackwright serve` running there?"
+    )
+    for url in ("127.0.0.1:8321", "ftp://localhost", "http://[::1", "http://"):
+        assert "is no address of a server; try --url http://127.0.0.1:8321" in refusal(prompts("list", "--url", url))
+    elsewhere = refusal(prompts("list", "--url", f"{server.url}/docs"))
+    assert elsewhere == "Invalid URL (GET /docs/v1/prompts). See /docs for the paths there are."
+
+
+def test_a_key_that_the_server_does_not_know_is_refused(tmp_path: Path) -> None:
+    run_file = """
+version: 2
+apis: [prompts]
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: "${env.HOME}/kv.db"}
+    sql_default: {type: sql_sqlite, db_path: "${env.HOME}/sql.db"}
+server: {auth: {mode: api_keys, api_keys: [{name: hers, key: right-right-right-right, tenant: ada}]}}
+"""
+    with RunningServer(tmp_path, run_file) as server:
+        asked = CliRunner(env={"STACKWRIGHT_URL": server.url})
+        wrong = asked.invoke(main, ["prompts", "list", "--api-key", "wrong-wrong-wrong"])
+        none = asked.invoke(main, ["prompts", "list"])
+        right = asked.invoke(main, ["prompts", "list", "--api-key", "right-right-right-right"])
+    assert "wrong-wrong-wrong" not in refusal(wrong)
+    assert "key" in refusal(wrong)
+    assert "key" in refusal(none)
+    assert (right.exit_code, right.stderr) == (0, "No prompts.\n")
