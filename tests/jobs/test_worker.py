@@ -181,6 +181,7 @@ async def test_a_payload_that_is_not_written_waits_for_its_process_while_that_li
     handler = Recorder()
     async with Worker(ours, {"response": handler}, slots=1).running():
         await asyncio.wait_for(handler.begun.wait(), 5)
+        # Longer than the lease.
         await asyncio.sleep(1.5)
         assert await theirs.claim(theirs.owner, ["response"]) is None
         await ours.cancel("ada", "busy")
@@ -190,6 +191,16 @@ async def test_a_payload_that_is_not_written_waits_for_its_process_while_that_li
     assert [await taken_by(theirs) for _ in range(2)] == [("kept", b""), None]
     assert await ours.hand_back(ours.owner) == 1
     assert await taken_by(theirs) == ("left", b"")
+
+
+async def test_a_payload_that_is_not_written_makes_room_when_its_job_ends(
+    queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackwright.jobs.unwritten.MOST_BYTES", 10)
+    async with Worker(queue, {"response": Recorder()}).running():
+        for number in range(5):
+            await queue.add("ada", str(number), "response", b"quick", written=False)
+            await ends(queue, str(number), "done", within=5)
 
 
 async def test_payloads_that_are_not_written_are_forgotten_with_their_jobs_and_bounded(

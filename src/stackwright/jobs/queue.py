@@ -192,6 +192,10 @@ class JobQueue:
         """Let other workers begin everything that an owner has, at once; returns how many."""
         return len(await self._backend.commit(Do(self._sql.hand_back, (owner,))))
 
+    def forget(self, job: Job) -> None:
+        """Forget the payload of a job that is over, if it was kept here."""
+        self._unwritten.forget(job.tenant, job.id)
+
     async def sweep(self) -> int:
         """Forget some of the jobs that ended long ago, and return how many; 0 when there are no more."""
 

@@ -84,7 +84,7 @@ class Statements:
         )
         return [Migration(1, [self._filled(step) for step in steps])]
 
-    def claims(self, kinds: Sequence[str]) -> "Claims":
+    def claims(self, kinds: Sequence[str]) -> Claims:
         """Return the statements that find and take jobs of some kinds."""
         wanted = ", ".join(quoted(kind).replace('"', "'") for kind in kinds)
 

@@ -36,9 +36,13 @@ class Unwritten:
         found = self._payloads.get((tenant, id))
         return found[0] if found else None
 
+    def forget(self, tenant: str, id: str) -> None:
+        """Forget a payload, if it is here."""
+        self._payloads.pop((tenant, id), None)
+
     def forget_all_but(self, open: Collection[tuple[str, str]]) -> None:
         """Forget the payloads of all jobs but these, which have not ended."""
         before = time.monotonic() - _ADDED_WITHIN
         for key, (_, since) in list(self._payloads.items()):
             if key not in open and since < before:
-                del self._payloads[key]
+                self.forget(*key)

@@ -191,6 +191,8 @@ class Worker:
         except StackwrightError as error:
             # Its lease runs out, and another worker begins it again.
             log.warning("Ending job %s: %s", job.id, error.message)
+            return
+        self._queue.forget(job)
 
     async def _outcome(self, job: Job, fence: Fence) -> Literal["done", "failed"] | None:
         """Run the handler and return how the job ended; None when it did not, and goes on elsewhere."""
