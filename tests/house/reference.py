@@ -25,7 +25,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
         storage.MongoBackend,
     ),
     "`storage.stores`": (storage.Stores, storage.InferenceStore),
-    "References": (storage.KVReference, storage.SqlReference),
+    "References": (storage.KVReference, storage.SqlReference, storage.StoreReference),
     "`registered_resources`": (runfile.RegisteredResources, runfile.RegisteredModel),
     "`responses`": (responses.Responses, responses.Background),
     "`server`": (server.Server, server.Auth, server.ApiKey),

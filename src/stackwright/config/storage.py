@@ -190,12 +190,12 @@ _RETENTION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 
 
 class StoreReference(SqlReference):
-    """A table in a SQL backend whose rows may grow too old."""
+    """A table in a SQL backend that is one of `storage.stores`: its rows may grow too old."""
 
     retention: str | None = Field(
         None,
         description="Remove what is older: a number and s, m, h, d or w, such as 30d. Absent: keep it until it is "
-        "deleted. What counts as old is in the guide to moving and keeping data.",
+        "deleted. What counts as old is told in `docs/guides/moving-data.md`.",
         json_schema_extra={"pattern": f"^{_RETENTION.pattern}$"},
     )
 
