@@ -9,6 +9,13 @@ function element(tag, text, className) {
   return made;
 }
 
+/** A line of prose, with what stands between backticks as code. */
+function prose(tag, text, className) {
+  const made = element(tag, "", className);
+  text.split("`").forEach((part, at) => made.append(at % 2 ? element("code", part) : part));
+  return made;
+}
+
 /** Replace `$ref`s by what they name, a few levels deep, so that a body can be read in one place. */
 function resolved(schema, components, depth = 6) {
   if (Array.isArray(schema)) return schema.map((one) => resolved(one, components, depth));
@@ -30,7 +37,7 @@ function operation(path, method, entry, components) {
   const details = element("details");
   const summary = element("summary");
   summary.append(element("span", method.toUpperCase(), `method ${method}`));
-  summary.append(element("code", path), element("span", entry.summary, "what"));
+  summary.append(element("code", path), prose("span", entry.summary, "what"));
   details.append(summary);
   details.dataset.words = `${method} ${path} ${entry.summary}`.toLowerCase();
   details.addEventListener("toggle", () => fill(details, entry, components), { once: true });
@@ -39,7 +46,7 @@ function operation(path, method, entry, components) {
 
 function fill(details, entry, components) {
   const body = element("div");
-  if (entry.description) body.append(element("p", entry.description));
+  if (entry.description) body.append(prose("p", entry.description));
   const parameters = Object.fromEntries((entry.parameters || []).map((one) => [`${one.name} (${one.in})`, one.schema]));
   block(body, "Parameters", Object.keys(parameters).length ? parameters : null, components);
   block(body, "Body", entry.requestBody?.content["application/json"].schema, components);
