@@ -16,7 +16,7 @@ from stackwright.config.storage import StoreReference
 from stackwright.errors import StackwrightError
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql import Script, SqlBackend
-from stackwright.storage.sql.aging import YOUNGEST, Cursor, Sweep, Swept
+from stackwright.storage.sql.aging import Cursor, Sweep, Swept, time_before
 from stackwright.storage.sql.lease import Lease, LeaseGone
 
 log = logging.getLogger(__name__)
@@ -77,20 +77,21 @@ class Keeper:
     async def _look_through(self) -> None:
         removed = 0
         for sweep in self._sweeps:
-            after: Cursor | None = YOUNGEST
+            old = await time_before(self._backend, max(self._age, sweep.at_least))
+            after: Cursor | None = Cursor(old, 0)
             while after is not None:
                 began = time.monotonic()
-                swept = await self._one(sweep, after)
+                swept = await self._one(sweep, old, after)
                 REMOVED.labels(self._store).inc(swept.removed)
                 removed, after = removed + swept.removed, swept.after
                 await asyncio.sleep(_IDLE * (time.monotonic() - began))
         if removed:
             log.info("Removed %d old objects of %s.", removed, self._store)
 
-    async def _one(self, sweep: Sweep, after: Cursor) -> Swept:
+    async def _one(self, sweep: Sweep, old: int, after: Cursor) -> Swept:
         def script() -> Script[Swept]:
             yield from self._lease.holding()
-            return (yield from sweep.sweeping(self._age, after))
+            return (yield from sweep.sweeping(old, after))
 
         return await self._backend.transact(script)
 

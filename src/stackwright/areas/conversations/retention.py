@@ -10,6 +10,8 @@ class OldConversations:
     """See `Sweep`. `changed` is kept by appends and updates; it has no index, which each of them would have to move, so
     a pass looks at every conversation that was begun long enough ago."""
 
+    at_least = 0.0
+
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._table = quoted(table_name)
         self._aging = Aging(backend, table_name, made="created", where="changed < {old}")
@@ -21,10 +23,10 @@ class OldConversations:
         column = f"ALTER TABLE {self._table} ADD COLUMN changed BIGINT NOT NULL DEFAULT 0"
         return Migration(version, [column, *self._aging.migration(version).steps])
 
-    def sweeping(self, age: float, after: Cursor) -> Script[Swept]:
+    def sweeping(self, old: int, after: Cursor) -> Script[Swept]:
         """See `Sweep.sweeping`."""
-        rows = yield from self._aging.finding(age, after)
+        rows = yield from self._aging.finding(after)
         # The row goes first: an append that waits for it then finds nothing to append to.
-        gone = yield from self._aging.removing(age, [row[1] for row in rows])
+        gone = yield from self._aging.removing(old, [row[1] for row in rows])
         yield from self._remove_items.run(sorted(gone))
         return Swept(len(gone), end_of(rows))

@@ -5,27 +5,30 @@ from stackwright.storage.sql import Migration, Script, SqlBackend
 from stackwright.storage.sql.aging import Aging, Among, Cursor, Swept, by_tenant, end_of
 from stackwright.storage.sql.columns import quoted
 
-FOLLOWED = 3600.0
-"""Seconds for which events stay whatever is asked for: replicas follow them, also one that was away for a while."""
+_FOLLOWED = 3600.0
+"""Replicas follow the events, also one that was away for a while."""
 
 
 class OldEvents:
     """See `Sweep`."""
 
+    at_least = _FOLLOWED
+
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._aging = Aging(backend, f"{table_name}_events", made="created_at")
         self.migration = self._aging.migration
 
-    def sweeping(self, age: float, after: Cursor) -> Script[Swept]:
+    def sweeping(self, old: int, after: Cursor) -> Script[Swept]:
         """See `Sweep.sweeping`."""
-        kept = max(age, FOLLOWED)
-        rows = yield from self._aging.finding(kept, after)
-        gone = yield from self._aging.removing(kept, [row[1] for row in rows])
+        rows = yield from self._aging.finding(after)
+        gone = yield from self._aging.removing(old, [row[1] for row in rows])
         return Swept(len(gone), end_of(rows))
 
 
 class DeletedPrompts:
     """See `Sweep`. The age is that of the deletion; until then a prompt can be restored."""
+
+    at_least = _FOLLOWED
 
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._aging = Aging(backend, table_name, made="archived_at", listed=["tenant", "id"])
@@ -41,11 +44,10 @@ class DeletedPrompts:
         """Return what makes the index, as that version of the table."""
         return self._aging.migration(version)
 
-    def sweeping(self, age: float, after: Cursor) -> Script[Swept]:
+    def sweeping(self, old: int, after: Cursor) -> Script[Swept]:
         """See `Sweep.sweeping`."""
-        kept = max(age, FOLLOWED)
-        rows = yield from self._aging.finding(kept, after)
-        gone = yield from self._aging.removing(kept, [row[1] for row in rows])
+        rows = yield from self._aging.finding(after)
+        gone = yield from self._aging.removing(old, [row[1] for row in rows])
         for tenant, ids in by_tenant([row for row in rows if row[1] in gone], 2, 3).items():
             for children in self._children:
                 yield from children.run(ids, tenant)

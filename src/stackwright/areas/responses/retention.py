@@ -17,6 +17,8 @@ _OPEN = ("queued", "in_progress")
 class OldResponses:
     """See `Sweep`."""
 
+    at_least = 0.0
+
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._table = table = quoted(table_name)
         self._by_previous = quoted(f"{table_name}_previous")
@@ -37,11 +39,11 @@ class OldResponses:
         )
         return Migration(version, [*self._aging.migration(version).steps, previous])
 
-    def sweeping(self, age: float, after: Cursor) -> Script[Swept]:
+    def sweeping(self, old: int, after: Cursor) -> Script[Swept]:
         """See `Sweep.sweeping`."""
-        rows = yield from self._aging.finding(age, after)
+        rows = yield from self._aging.finding(after)
         free = yield from self._free(rows)
-        gone = yield from self._aging.removing(age, [row[_SEQ] for row in free])
+        gone = yield from self._aging.removing(old, [row[_SEQ] for row in free])
         for tenant, ids in by_tenant([row for row in free if row[_SEQ] in gone], _TENANT, _ID).items():
             for children in self._children:
                 yield from children.run(ids, tenant)

@@ -12,13 +12,10 @@ BATCH = 100
 
 
 class Cursor(NamedTuple):
-    """A row's place in the order of age."""
+    """A row's place in the order of age. In front of the youngest that is old enough is `Cursor(old, 0)`."""
 
     made: int
     seq: int
-
-
-YOUNGEST = Cursor(2**62, 2**62)
 
 
 class Swept(NamedTuple):
@@ -30,11 +27,21 @@ class Swept(NamedTuple):
 
 
 class Sweep(Protocol):
-    """Removes what is older than an age, from the youngest of it to the oldest."""
+    """Removes what is old, from the youngest of it to the oldest."""
 
-    def sweeping(self, age: float, after: Cursor) -> Script[Swept]:
-        """Look at the next rows older than `age` seconds by the database's clock, and remove those that may go."""
+    at_least: float
+    """Seconds for which rows stay, whatever is asked for."""
+
+    def sweeping(self, old: int, after: Cursor) -> Script[Swept]:
+        """Look at the next rows from before `old`, seconds since 1970, and remove those that may go."""
         ...
+
+
+async def time_before(backend: SqlBackend, age: float) -> int:
+    """Return what was the time `age` seconds ago, by the database's clock."""
+    # Asked for by itself: Postgres finds nothing by an index that is compared with a clock which goes on.
+    ((old,),) = await backend.fetch(backend.render("SELECT CAST({now} - $1 AS BIGINT)"), age)
+    return int(old)
 
 
 class Aging:
@@ -50,35 +57,33 @@ class Aging:
             table_name: The table; it has a `seq`.
             made: The column with the time that counts, in seconds since 1970.
             listed: More columns to return.
-            where: A condition under which a row may go, in which `{old}` is the first time that is too young.
+            where: A condition under which a row may go, in which `{old}` is the time before which it is old.
         """
-        self._backend = backend
         self._table, self._made = quoted(table_name), quoted(made)
         self._index = quoted(f"{table_name}_{made}")
-        old = "CAST({now} - $1 AS BIGINT)"
-        condition = f" AND {where.replace('{old}', old)}" if where else ""
+        condition = f" AND {where.replace('{old}', '$1')}" if where else ""
         columns = ", ".join([self._made, "seq", *map(quoted, listed)])
         self._find = backend.render(
-            f"SELECT {columns} FROM {self._table} WHERE {self._made} < {old} AND ({self._made}, seq) < ($2, $3) "
+            f"SELECT {columns} FROM {self._table} WHERE ({self._made}, seq) < ($1, $2) "
             f"ORDER BY {self._made} DESC, seq DESC LIMIT {BATCH}"
         )
         self._remove = backend.render(
-            f"DELETE FROM {self._table} WHERE seq IN ({_places(2)}) AND {self._made} < {old}{condition} RETURNING seq"
+            f"DELETE FROM {self._table} WHERE seq IN ({_places(2)}) AND {self._made} < $1{condition} RETURNING seq"
         )
 
     def migration(self, version: int) -> Migration:
         """Return what makes the index, as that version of the table."""
         return Migration(version, [f"CREATE INDEX {self._index} ON {self._table} ({self._made}, seq)"])
 
-    def finding(self, age: float, after: Cursor) -> Script[list[Row]]:
-        """Return some rows: when they were made, their `seq`, and the columns listed."""
-        return (yield Do(self._find, (age, *after)))
+    def finding(self, after: Cursor) -> Script[list[Row]]:
+        """Return the next rows: when they were made, their `seq`, and the columns listed."""
+        return (yield Do(self._find, tuple(after)))
 
-    def removing(self, age: float, numbers: Collection[int]) -> Script[set[int]]:
+    def removing(self, old: int, numbers: Collection[int]) -> Script[set[int]]:
         """Remove rows by their `seq`, and return those that were still there and still old."""
         if not numbers:
             return set()
-        return {seq for (seq,) in (yield Do(self._remove, (age, *_filled(list(numbers)))))}
+        return {seq for (seq,) in (yield Do(self._remove, (old, *_filled(list(numbers)))))}
 
 
 class Among:
