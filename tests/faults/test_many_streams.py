@@ -1,7 +1,7 @@
 """Two hundred streams that wait for their vendor: cheap, off the database's connections, and gone afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -58,11 +58,25 @@ def _waiting(release: asyncio.Event) -> play.Script:
     ]
 
 
+Opener = Callable[[AsyncOpenAI], Awaitable[AsyncIterator[object]]]
+
+
+async def chat(client: AsyncOpenAI) -> AsyncIterator[object]:
+    """Ask for a completion that is to be stored."""
+    return await client.chat.completions.create(model="up/m", messages=HELLO, stream=True, store=True)
+
+
+async def response(client: AsyncOpenAI) -> AsyncIterator[object]:
+    """Ask for a response, which is stored unless it says otherwise."""
+    return await client.responses.create(model="up/m", input="x", stream=True)
+
+
 class Streams:
     """Streams that are to be stored, opened and read up to the vendor's pause."""
 
-    def __init__(self, client: AsyncOpenAI) -> None:
+    def __init__(self, client: AsyncOpenAI, opener: Opener) -> None:
         self._client = client
+        self._opener = opener
         self._opened: list[AsyncIterator[object]] = []
 
     async def open(self, count: int) -> None:
@@ -70,7 +84,7 @@ class Streams:
         self._opened = await asyncio.gather(*(self._open() for _ in range(count)))
 
     async def _open(self) -> AsyncIterator[object]:
-        stream = await self._client.chat.completions.create(model="up/m", messages=HELLO, stream=True, store=True)
+        stream = await self._opener(self._client)
         await anext(stream)
         return stream
 
@@ -89,8 +103,18 @@ async def _few_files(process: psutil.Process, most: int) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize(
+    ("opener", "kept"),
+    [(chat, "inference_store WHERE incomplete IS NULL"), (response, "responses WHERE status = 'completed'")],
+    ids=["chat", "responses"],
+)
 async def test_streams_that_wait_are_cheap_and_leave_nothing(
-    server: RunningServer, vendor: Upstream, postgres_server: PostgresServer, postgres_db: str
+    server: RunningServer,
+    vendor: Upstream,
+    postgres_server: PostgresServer,
+    postgres_db: str,
+    opener: Opener,
+    kept: str,
 ) -> None:
     assert server.process is not None
     process = psutil.Process(server.process.pid)
@@ -106,7 +130,7 @@ async def test_streams_that_wait_are_cheap_and_leave_nothing(
         release.clear()
         before = process.memory_info().rss
         async with server.async_client() as client:
-            streams = Streams(client)
+            streams = Streams(client, opener)
             await streams.open(count)
             grown = process.memory_info().rss - before
             assert await sql(HELD) == "0"
@@ -118,4 +142,4 @@ async def test_streams_that_wait_are_cheap_and_leave_nothing(
 
     await grown_by(WARM)
     assert await grown_by(STREAMS) <= STREAMS * 200_000
-    assert await sql("SELECT count(*) FROM inference_store WHERE incomplete IS NULL") == str(WARM + STREAMS)
+    assert await sql(f"SELECT count(*) FROM {kept}") == str(WARM + STREAMS)
