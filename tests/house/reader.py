@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -68,6 +69,8 @@ class Reader:
                 (self._folder / block.title).write_text(self._local(block.text))
             case "yaml":
                 pass
+            case "toml":
+                tomllib.loads(block.text)
             case "json" | "text":
                 assert self._printed is not None, "nothing was printed that this could show"
                 (_same_json if block.language == "json" else _same_text)(block.text, self._global(self._printed))
