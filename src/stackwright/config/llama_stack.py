@@ -12,7 +12,7 @@ from stackwright.config.complaint import Complaint, Report, RunFileError
 from stackwright.config.env import Substitution
 from stackwright.config.locate import Node, parse
 from stackwright.config.migrate.connections import DRIVERS
-from stackwright.config.migrate.names import OLD_SYNTAX
+from stackwright.config.migrate.names import syntax_today
 from stackwright.config.secret import Unresolved
 from stackwright.config.sharing import identity
 from stackwright.config.storage import (
@@ -138,7 +138,7 @@ class _Reader:
         if not isinstance(node.value, str):
             return node.text if node.secret and node.value is not None else node.value
         try:
-            return self.substitute(OLD_SYNTAX.sub(r"${env.\1:=", node.value))
+            return self.substitute(syntax_today(node.value))
         except Unresolved as error:
             self.report.value(node, str(error))
             return None

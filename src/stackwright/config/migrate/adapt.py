@@ -12,11 +12,11 @@ from stackwright.config.migrate.names import (
     APIS,
     BUILTIN,
     INSTEAD,
-    OLD_SYNTAX,
     SETTINGS,
     TYPES,
     VERSIONS,
     place_in_provider,
+    syntax_today,
 )
 from stackwright.config.migrate.report import Report
 from stackwright.config.migrate.resources import Resources
@@ -58,10 +58,10 @@ class Adapter:
     def _syntax(self, value: Any, path: str) -> None:
         for key, child in _items(value):
             here = f"{path}[{key}]" if isinstance(value, CommentedSeq) else f"{path}.{key}".lstrip(".")
-            if isinstance(child, str) and OLD_SYNTAX.search(child):
-                value[key] = type(child)(OLD_SYNTAX.sub(r"${env.\1:=", child))
+            if isinstance(child, str) and (today := syntax_today(child)) != child:
+                value[key] = type(child)(today)
                 self._stay(value, key, child)
-                self.report.add("renamed", here, "${env.X:default} is written ${env.X:=default}")
+                self.report.add("renamed", here, "${env.X:default} and ${env.X+value} are written with := and :+")
             self._syntax(child, here)
 
     def _stay(self, value: Any, key: Any, old: Any) -> None:

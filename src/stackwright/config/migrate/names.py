@@ -72,8 +72,7 @@ SECTIONS = frozenset({"telemetry", "logging", "safety", "vector_stores", "connec
 AUTH = frozenset({"provider_config", "provider_type", "access_policy", "route_policy"})
 """Keys of its `server.auth`."""
 
-OLD_SYNTAX = re.compile(r"(?<!\$)\$\{env\.([A-Za-z_][A-Za-z0-9_]*):(?![=+])")
-"""`${env.X:default}`, from before there was `:=`."""
+_OLD_SYNTAX = re.compile(r"(?<!\$)\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?:(:)(?![=+])|\+)")
 
 _VECTOR_IO = {"inline::chromadb": "chroma", "remote::chromadb": "chroma_remote", "remote::chroma": "chroma_remote"}
 _REMOTE_TOO = {"qdrant", "milvus"}
@@ -84,6 +83,11 @@ _PLAIN_NAMES = {
     "batches": "batches",
     "post_training": "post_training",
 }
+
+
+def syntax_today(text: str) -> str:
+    """Return `${env.X:default}` and `${env.X+value}` as they are written since there are `:=` and `:+`."""
+    return _OLD_SYNTAX.sub(lambda found: f"${{env.{found[1]}:{'=' if found[2] else '+'}", text)
 
 
 @dataclass(frozen=True, slots=True)
