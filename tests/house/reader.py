@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 from openai import OpenAI
 from ruamel.yaml import YAML
 
@@ -29,7 +30,7 @@ from tests.running import RunningServer
 PORT = "8321"
 MODEL = "/v1/models/llama-cpp/SmolLM2-135M-Instruct"
 SECRETS = "/run/secrets/"
-SHOWN_WITHIN = 10.0
+SHOWN_WITHIN = 20.0
 TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -45,6 +46,8 @@ class Reader:
         self._server: RunningServer | None = None
         self._session: dict[str, Any] = {"__name__": "__main__"}
         self._printed: str | None = None
+        self._others: list[subprocess.Popen[bytes]] = []
+        """Programs of the page that run beside the server."""
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -53,10 +56,15 @@ class Reader:
                 value.close()
         if self._server is not None:
             self._server.close()
+        for other in self._others:
+            other.kill()
+            other.wait()
 
     def do(self, block: Block) -> None:
         """Do what a block says, or compare what it shows with what the one before printed."""
         match block.language:
+            case "python" if block.title:
+                (self._folder / block.title).write_text(block.text)
             case "python":
                 self._printed = self._run_python(block)
             case "bash":
@@ -91,6 +99,8 @@ class Reader:
                     return self._curl(arguments)
                 case ["make", "serve"]:
                     self._serve(None)
+                case ["python", script]:
+                    self._beside(script)
                 case ["make", target, *_]:
                     assert target in TARGETS, target
                 case ["stackwright", *arguments]:
@@ -147,7 +157,16 @@ class Reader:
         self._server.port = port or self._server.port
         self._server.start()
         self._server.wait_for("/ready")
-        self._server.wait_for(MODEL)
+        if text is None or "llama-cpp" in text:
+            self._server.wait_for(MODEL)
+
+    def _beside(self, script: str) -> None:
+        """Run a server of the page's beside ours."""
+        other = subprocess.Popen([sys.executable, script], cwd=self._folder, stderr=subprocess.DEVNULL)
+        self._others.append(other)
+        deadline = time.monotonic() + SHOWN_WITHIN
+        while not psutil.Process(other.pid).net_connections():
+            assert time.monotonic() < deadline, f"{script} does not listen"
 
     def _wait_until_shown(self, expected: str) -> None:
         assert self._server is not None
