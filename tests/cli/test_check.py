@@ -106,6 +106,17 @@ def test_connecting_says_why_a_backend_does_not_answer_and_ends_with_1(
     assert "Traceback" not in done.stderr
 
 
+def test_backends_with_the_same_trouble_share_the_line_that_tells_it(tmp_path: Path) -> None:
+    text = RUN_FILE.format(url="postgresql://a@127.0.0.1:1/b")
+    (tmp_path / "run.yaml").write_text(
+        text.replace("kv_sqlite, db_path: ~/kv.db", "kv_postgres, host: 127.0.0.1, port: 1, user: a, db: b")
+    )
+    done = run(tmp_path, "check", "run.yaml", "--connect")
+    assert [row[4] for row in rows(done)[1:]] == ["no", "no"]
+    [told] = done.stderr.splitlines()
+    assert told.startswith("kv_default, sql_default: cannot connect to a@127.0.0.1:1/b: ")
+
+
 @pytest.mark.parametrize("command", [["check"], ["check", "--connect"], ["show"], ["db", "status"], ["serve"]])
 def test_all_complaints_come_at_once_with_their_places(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "run.yaml").write_text(WRONG)

@@ -17,6 +17,7 @@ from stackwright.errors import StorageFull, Unavailable
 from stackwright.storage.sql import Do, Migration, Script
 from stackwright.storage.sql.sqlite import SqliteDatabase
 from stackwright.storage.sql.writer import WriteQueue
+from stackwright.storage.watch import Watch
 from tests.storage.sql import acknowledging
 
 Open = Callable[..., Awaitable[SqliteDatabase]]
@@ -230,8 +231,12 @@ async def test_a_full_disk_is_trouble_until_there_is_room(disk: Disk, open_datab
         with pytest.raises(StorageFull, match="the disk is full"):
             await database.ping()
     assert await stored(database) == set()
+    watch = Watch(database, "lite")
+    await watch.check()
+    assert watch.trouble == "the disk is full. Nothing was written; free some space."
     disk.full = False
-    await database.ping()
+    await watch.check()
+    assert watch.trouble is None
     await database.commit(Do(INSERT, (2,)))
     assert await stored(database) == {2}
     assert await database.fetch("SELECT name FROM sqlite_master WHERE name LIKE 'stackwright_room%'") == []
