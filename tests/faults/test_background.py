@@ -240,7 +240,7 @@ async def test_a_server_that_stops_ends_what_it_can_and_hands_the_rest_over(vend
 
 async def test_any_server_cancels_and_reads_along_from_any_place(vendor: Upstream, start: Start) -> None:
     one = await start()
-    vendor.scripts = [SLOW]
+    vendor.scripts = [[play.STREAM_HEAD, *WORD * 30, play.silence]]
     spoken = await one.accepts(stream=True)
     await one.events(spoken, until="output_text.delta")
     two = await start()
@@ -272,6 +272,23 @@ async def test_of_a_hundred_at_once_each_ends_once_though_a_server_is_killed(ven
     assert {response["id"] for response in listed["data"]} == set(ids)
     # What the killed server was at was asked again, and nothing else.
     assert 100 <= len(vendor.requests) <= 108
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+async def test_a_crash_of_the_database_costs_no_word(
+    vendor: Upstream, start: Start, postgres_server: PostgresServer
+) -> None:
+    one = await start(lease=30)
+    vendor.scripts = [[play.STREAM_HEAD, *WORD * 50, *END]]
+    spoken = await one.accepts(stream=True)
+    await one.events(spoken, until="output_text.delta")
+    await asyncio.to_thread(postgres_server.stop, "immediate")
+    await asyncio.to_thread(postgres_server.start)
+    await asyncio.to_thread(one.running.wait_for, "/ready")
+    done = await one.is_in(spoken, "completed", "failed", within=10)
+    assert (done["status"], done["output"][0]["content"][0]["text"]) == ("completed", "word " * 50)
+    check_end(await one.events(spoken), done)
+    assert len(vendor.requests) == 1
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -97,6 +97,8 @@ class Journal:
             places = range(3, 3 + 3 * count, 3)
             lines = ", ".join(f"($1, $2, ${n}, ${n + 1}, ${n + 2})" for n in places)
             self._inserts[count] = self._backend.render(
-                f"INSERT INTO {self._table} (tenant, response_id, number, kind, body) VALUES {lines}"
+                # It is repeated by its job when the answer to a commit was lost.
+                f"INSERT INTO {self._table} (tenant, response_id, number, kind, body) VALUES {lines} "
+                "ON CONFLICT (tenant, response_id, number) DO NOTHING"
             )
         return self._inserts[count]

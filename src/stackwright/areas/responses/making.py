@@ -5,7 +5,7 @@ could have read of it yet; else it fails with `server_restart`.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -17,7 +17,7 @@ from stackwright.areas.responses.journal import entries
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.engine.run import Run, broken
 from stackwright.engine.signals import Broken
-from stackwright.errors import StackwrightError
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.jobs import Fence, Job, LeaseLost
 from stackwright.storage.sql import Script
 from stackwright.wire import events
@@ -26,6 +26,8 @@ from stackwright.wire.items import decode_many
 from stackwright.wire.responses import ResponseRequest
 
 KIND = "response"
+AWAY = 0.5
+"""Seconds between two tries to write to a database that is away."""
 _QUEUED = 1
 """The number of the last event that is told before anything is made."""
 _MOST_ATTEMPTS = 5
@@ -154,7 +156,7 @@ class _Writing:
             yield from self._fence.holding()
             yield from self._store.changing(self._tenant, self._ready.turn.frame.response)
 
-        await self._store.transact(script)
+        await self._insist(script)
 
     async def take(self, made: Sequence[Event]) -> None:
         """Write events; the last of them with everything else that a finished turn leaves."""
@@ -162,7 +164,7 @@ class _Writing:
             self._waiting += [event for event in made if not isinstance(event, events.Created | events.Queued)]
         if self._run.ended:
             await self._settled()
-            await self._store.transact(self._finishing)
+            await self._insist(self._finishing)
         elif self._waiting and (self._commit is None or self._commit.done()):
             await self._settled()
             self._commit = asyncio.create_task(self._write(self._taken()))
@@ -170,6 +172,8 @@ class _Writing:
     async def close(self) -> None:
         """Wait for what is being written, however it goes: it may be told still."""
         if self._commit is not None:
+            if self._fence.stopped in ("lost", "stopping"):
+                self._commit.cancel()
             await asyncio.gather(self._commit, return_exceptions=True)
 
     async def _settled(self) -> None:
@@ -188,7 +192,15 @@ class _Writing:
             yield from self._fence.holding()
             yield from self._store.journal.adding(self._tenant, self._id, kept)
 
-        await self._store.transact(script)
+        await self._insist(script)
+
+    async def _insist(self, script: Callable[[], Script[None]]) -> None:
+        """Write as soon as the database is there, if the job is still ours then: the model's words were paid for."""
+        while True:
+            try:
+                return await self._store.transact(script)
+            except Unavailable:
+                await asyncio.sleep(AWAY)
 
     def _finishing(self) -> Script[None]:
         yield from self._fence.ending("done")
