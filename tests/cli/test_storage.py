@@ -144,6 +144,9 @@ def test_a_server_on_the_copy_answers_the_same_bytes_and_counts_on(site: Site) -
         server.wait_for("/v1/models/registered")
         assert _shown(server, paths) == before
         _count_on(server, paths)
+        refused = site.copy("sql_other", "sql_default")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "Backend 'sql_other' is in use by 'stackwright/stackwright'. Stop the servers on it" in refused.stderr
         assert server.stop() == 0
     # And all the way back, over what was there.
     again = site.copied("sql_other", "sql_default", "--replace")

@@ -1,11 +1,13 @@
 """`retention`: a length of time that somebody acts on, or a complaint."""
 
+import jsonschema
 import pytest
 
 from stackwright.app.stores import sweeps
+from stackwright.config.schema import json_schema
 from stackwright.config.storage import StoreReference
 from stackwright.storage.backends import NamedBackends
-from tests.config.files import complaints, minimal, read
+from tests.config.files import TYPES, complaints, minimal, read
 
 EVERY = ("inference", "conversations", "responses", "prompts")
 
@@ -30,6 +32,18 @@ def test_anything_else_is_a_complaint_at_its_place(text: str) -> None:
     (found,) = complaints(with_stores(f"inference: {{backend: sql_default, retention: {text}}}"))
     assert found.startswith("run.yaml:7:50  storage.stores.inference.retention")
     assert "must be a number and s, m, h, d or w, such as 30d" in found
+
+
+def test_an_editor_is_told() -> None:
+    schema = json_schema(TYPES)
+
+    def fits(text: str) -> bool:
+        stores = {"inference": {"backend": "sql_default", "retention": text}}
+        backends = {"sql_default": {"type": "sql_sqlite", "db_path": "a.db"}}
+        document = {"version": 2, "storage": {"backends": backends, "stores": stores}}
+        return jsonschema.Draft202012Validator(schema).is_valid(document)
+
+    assert [fits(text) for text in ("30d", "${env.RETENTION:=30d}", "30 days", "0d")] == [True, True, False, False]
 
 
 def test_where_nothing_would_be_removed_the_key_is_refused() -> None:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, WithJsonSchema, field_validator, model_validator
 
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
@@ -192,11 +192,10 @@ _RETENTION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 class StoreReference(SqlReference):
     """A table in a SQL backend that is one of `storage.stores`: its rows may grow too old."""
 
-    retention: str | None = Field(
+    retention: Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{_RETENTION.pattern}$"})] | None = Field(
         None,
         description="Remove what is older: a number and s, m, h, d or w, such as 30d. Absent: keep it until it is "
         "deleted. What counts as old is told in `docs/guides/moving-data.md`.",
-        json_schema_extra={"pattern": f"^{_RETENTION.pattern}$"},
     )
 
     @property
