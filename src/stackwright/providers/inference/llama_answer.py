@@ -17,6 +17,7 @@ class _Logprobs(msgspec.Struct):
 
 class _Delta(msgspec.Struct):
     content: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[dict[str, Any]] = []
 
 
@@ -60,6 +61,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     index: int
     text: str = ""
+    thought: str = ""
     tool_calls: list[dict[str, Any]] = []
     logprobs: list[dict[str, Any]] = []
     finish_reason: str | None = None
@@ -67,7 +69,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     @property
     def says_something(self) -> bool:
-        return bool(self.text or self.tool_calls or self.logprobs or self.finish_reason)
+        return bool(self.text or self.thought or self.tool_calls or self.logprobs or self.finish_reason)
 
 
 _EVENT: msgspec.json.Decoder[_Event | None] = msgspec.json.Decoder(_Event | None)
@@ -85,6 +87,7 @@ def read(event: str, index: int) -> Piece | None:
     piece = Piece(
         index=index,
         text=choice.delta.content or choice.text,
+        thought=choice.delta.reasoning_content or "",
         tool_calls=choice.delta.tool_calls,
         logprobs=choice.logprobs.content if choice.logprobs else [],
         finish_reason=choice.finish_reason,
@@ -163,12 +166,16 @@ class Telling:
             delta = {"role": "assistant", "content": "", "refusal": None}
         if piece.text:
             delta["content"] = piece.text
+        if piece.thought:
+            delta["reasoning_content"] = piece.thought
         if piece.tool_calls:
             delta["tool_calls"] = piece.tool_calls
         return self._choice(piece, "delta", delta)
 
     def _message(self, piece: Piece) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": piece.text, "refusal": None}
+        if piece.thought:
+            message["reasoning_content"] = piece.thought
         if piece.tool_calls:
             message |= {"content": piece.text or None, "tool_calls": _whole_calls(piece.tool_calls)}
         return self._choice(piece, "message", message)
@@ -218,6 +225,7 @@ def _sum(before: Piece, piece: Piece) -> Piece:
     return Piece(
         index=piece.index,
         text=before.text + piece.text,
+        thought=before.thought + piece.thought,
         tool_calls=before.tool_calls + piece.tool_calls,
         logprobs=before.logprobs + piece.logprobs,
         finish_reason=piece.finish_reason or before.finish_reason,
