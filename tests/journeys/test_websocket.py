@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.areas.responses.asking import checked_event
 from tests.running import RunningServer
@@ -232,6 +233,18 @@ async def test_nobody_talks_without_a_key(server: RunningServer) -> None:
     assert response.status_code == 401
     assert json.loads(response.body)["error"]["code"] == "invalid_api_key"
     assert response.headers["x-request-id"].startswith("req_")
+
+
+async def test_a_page_of_another_site_gets_no_connection(server: RunningServer) -> None:
+    url, headers = server.url.replace("http:", "ws:") + "/v1/responses", {"authorization": "Bearer key-a"}
+    for origin in ("http://evil.example", "https://127.0.0.1", "null"):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with connect(url, additional_headers=headers, origin=Origin(origin)):
+                pass
+        assert refused.value.response.status_code == 403
+        assert json.loads(refused.value.response.body)["error"]["code"] == "origin_not_allowed"
+    async with connect(url, additional_headers=headers, origin=Origin(server.url)) as socket:
+        assert (await Talk(socket).answer())[-1]["type"] == "response.completed"
 
 
 async def test_there_are_no_websockets_elsewhere(server: RunningServer) -> None:
