@@ -79,6 +79,7 @@ class Worker:
         self._idle.set()
         self._draining = False
         self._closing = False
+        self._look_at = 0.0
         self._extend_at = 0.0
         self._sweep_at = 0.0
 
@@ -136,8 +137,10 @@ class Worker:
 
     async def _round(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._runs or now >= self._extend_at:
+        # Not at every end of a short job, which wakes us for the next one.
+        if now >= self._look_at and (self._runs or now >= self._extend_at):
             await self._look_after_ours(now)
+            self._look_at = now + POLL
         while not self._draining and (job := await self._claimed()) is not None:
             self._begin(job)
         # A little at a time: leases must be extended in between.

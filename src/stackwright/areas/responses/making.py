@@ -33,7 +33,7 @@ _QUEUED = 1
 _MOST_ATTEMPTS = 5
 _RESTARTED = Broken("server_restart", "The server that made this response ended, and told some of it before.")
 _FORGOTTEN = Broken("server_restart", "The server that held this response's secrets, which are not stored, ended.")
-_DEADLY = Broken("server_restart", f"{_MOST_ATTEMPTS} servers ended while they made this response.")
+_ENDLESS = Broken("server_restart", f"This response was begun {_MOST_ATTEMPTS} times and did not come to its end.")
 _BUG = Broken("server_error", "The server had an error while making this response.")
 
 
@@ -67,7 +67,8 @@ class Maker:
                 await self._break_off(job, fence, reason)
             else:
                 await self._make(job, fence)
-        except LeaseLost:
+        except (LeaseLost, Unavailable):
+            # Nothing can be written now, or nothing was told yet: whoever has the job next begins it again.
             raise
         except asyncio.CancelledError:
             if fence.stopped == "timeout" and not fence.ended:
@@ -85,7 +86,7 @@ class Maker:
             return _FORGOTTEN
         if job.attempts > 1 and await self._store.journal.last(job.tenant, job.id) > _QUEUED:
             return _RESTARTED
-        return _DEADLY if job.attempts > _MOST_ATTEMPTS else None
+        return _ENDLESS if job.attempts > _MOST_ATTEMPTS else None
 
     async def _break_off(self, job: Job, fence: Fence, reason: Broken) -> None:
         def script() -> Script[None]:
