@@ -209,9 +209,9 @@ def _parse(arguments: list[str]) -> None:
     command: click.Command = main
     context = click.Context(main, info_name="stackwright")
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
-        inner = command.get_command(context, arguments[0])
-        assert inner is not None, arguments[0]
-        command, arguments = inner, arguments[1:]
+        _, inner, arguments = command.resolve_command(context, arguments)
+        assert inner is not None, arguments
+        command = inner
     command.make_context(command.name, list(arguments), parent=context)
 
 

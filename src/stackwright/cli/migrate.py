@@ -38,7 +38,14 @@ def command() -> None:
     """Bring a run file of Llama Stack's into today's layout, and the rows behind it."""
 
 
-@click.command()
+class _Rewrite(click.Command):
+    """Its name in the help is what its argument is."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["[OPTIONS]"]
+
+
+@click.command(cls=_Rewrite)
 @click.argument("old_yaml", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the new file here.")
 @click.option("--in-place", is_flag=True, help="Write over OLD_YAML; what it was is in OLD_YAML.bak.")

@@ -129,7 +129,8 @@ def _print(report: "Report") -> None:
         _list("conflict", one.what, [(why.id, why.why) for why in one.conflicts])
         _list("not carried", one.what, [(why.id, why.why) for why in one.refused])
     for left in report.left:
-        click.echo(f"left  {left.rows:,} {left.what} ({left.where}): {left.why}.")
+        count = f"{left.rows:,} " if left.rows else ""
+        click.echo(f"left  {count}{left.what} ({left.where}): {left.why}.")
     if owned := sum(one.owned for one in report.tallies):
         click.echo(f"owned  {owned:,} rows had an owner in Llama Stack. All of the tenant sees them now.")
     if report.dry_run:
