@@ -54,5 +54,6 @@ class KV(Protocol):
         ...
 
     async def load(self, entries: Sequence[Kept]) -> None:
-        """Write entries in their order, committed on return. When it fails, the first of them may have been written."""
+        """Write entries, each with a key of its own, in their order; committed on return. When it fails, the first of
+        them may have been written."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from stackwright.storage.kv import KV, Entry, Kept
 from stackwright.storage.kv.keys import check_key, check_namespace, span
@@ -23,10 +24,10 @@ CREATE = (
 )
 GET = "SELECT value FROM {table} WHERE {here} AND {live}"
 SET = (
-    "INSERT INTO {table} (namespace, key, value, expires_at) "
-    "VALUES ($1, $2, $3, {now} + CAST($4 AS double precision)) "
+    "INSERT INTO {table} (namespace, key, value, expires_at) VALUES {rows} "
     "ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
 )
+LOADED_TOGETHER = 50
 DELETE = "DELETE FROM {table} WHERE {here} RETURNING {live}"
 INSERT = (
     "INSERT INTO {table} (namespace, key, value) VALUES ($1, $2, $3) "
@@ -47,6 +48,13 @@ SWEEP = (
 )
 
 
+def _set(count: int) -> str:
+    """Return the statement that writes so many entries of one namespace, each with a key of its own."""
+    places = range(2, 2 + 3 * count, 3)
+    rows = ", ".join(f"($1, ${n}, ${n + 1}, {{now}} + CAST(${n + 2} AS double precision))" for n in places)
+    return SET.replace("{rows}", rows)
+
+
 class Statements:
     """The statements on one table, rendered once."""
 
@@ -60,8 +68,11 @@ class Statements:
         }
         self.create = tuple(map(self._fill, CREATE))
         self.get, self.set, self.delete, self.insert, self.replace, self.remove, self.scan, self.sweep, self.dump = (
-            database.render(self._fill(sql)) for sql in (GET, SET, DELETE, INSERT, REPLACE, REMOVE, SCAN, SWEEP, DUMP)
+            database.render(self._fill(sql))
+            for sql in (GET, _set(1), DELETE, INSERT, REPLACE, REMOVE, SCAN, SWEEP, DUMP)
         )
+
+        self.set_many = database.render(self._fill(_set(LOADED_TOGETHER)))
 
     def _fill(self, sql: str) -> str:
         for word, text in self._words.items():
@@ -186,5 +197,12 @@ class SqlKV:
 
     async def load(self, entries: Sequence[Kept]) -> None:
         """See `KV.load`. All or none."""
-        todo = [Do(self._sql.set, (self._namespace, check_key(key), value, ttl)) for key, value, ttl in entries]
+        todo: list[Do] = []
+        for start in range(0, len(entries), LOADED_TOGETHER):
+            some = entries[start : start + LOADED_TOGETHER]
+            rows: list[tuple[Value, ...]] = [(check_key(key), value, ttl) for key, value, ttl in some]
+            if len(rows) == LOADED_TOGETHER:
+                todo.append(Do(self._sql.set_many, (self._namespace, *chain.from_iterable(rows))))
+            else:
+                todo += [Do(self._sql.set, (self._namespace, *row)) for row in rows]
         await self._table.commit_all(todo)
