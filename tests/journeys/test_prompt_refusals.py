@@ -72,6 +72,8 @@ def test_a_label_that_is_not_where_it_was_seen_says_where_it_is(server: RunningS
     def refusal(path: str, expected: int | None) -> tuple[int, str, str]:
         body = json.dumps({"version": 1, "expected_version": expected}).encode()
         answer = server.request("PUT", f"/v1/prompts/{prompt_id}{path}", body)
+        # OpenAI's clients would try a 409 twice more.
+        assert answer.headers["x-should-retry"] == "false"
         return answer.status, answer.error["code"], answer.error["message"]
 
     assert refusal("/labels/prod", None) == (

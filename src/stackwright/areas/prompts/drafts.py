@@ -6,14 +6,13 @@ from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.content import spec_of
-from stackwright.areas.prompts.failures import UnknownDraft
+from stackwright.areas.prompts.failures import Settled, UnknownDraft
 from stackwright.areas.prompts.ledger import Ledger, Who
 from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.rows import DraftRow
 from stackwright.areas.prompts.spec import hash_of, normalized, packed, unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Draft, DraftDeleted, NewDraft
-from stackwright.errors import Conflict
 from stackwright.storage.sql import Script
 
 
@@ -52,7 +51,7 @@ class Drafts:
             found = yield self._tables.draft(who.tenant, prompt.id)
             revision = self._tables.drafts.decode(found[0]).revision if found else 0
             if body.revision is not None and body.revision != revision:
-                raise Conflict(
+                raise Settled(
                     f"The draft is at revision {revision}, not {body.revision}.",
                     param="revision",
                     code="prompt_draft_conflict",

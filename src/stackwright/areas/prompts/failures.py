@@ -51,7 +51,14 @@ class UnknownDraft(InvalidRequest):
         super().__init__(f"Prompt '{prompt_id}' has no draft.", param="prompt.version")
 
 
-class Moved(Conflict):
+class Settled(Conflict):
+    """A conflict that trying again would only meet again. OpenAI's clients try a 409 twice more when not told."""
+
+    def __init__(self, message: str, *, param: str, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code, headers={"x-should-retry": "false"})
+
+
+class Moved(Settled):
     """Another version was published meanwhile."""
 
     code = "prompt_version_conflict"
@@ -74,7 +81,7 @@ class PreconditionFailed(InvalidRequest):
     code = "precondition_failed"
 
 
-class NotAsExpected(Conflict):
+class NotAsExpected(Settled):
     """The default or a label does not point where the caller saw it point."""
 
     def __init__(self, kind: Literal["default", "label"], name: str, found: int | None, expected: int | None) -> None:
@@ -83,7 +90,7 @@ class NotAsExpected(Conflict):
         super().__init__(f"The {name} {is_now}, {wanted}.", param="expected_version", code=f"prompt_{kind}_conflict")
 
 
-class Yanked(Conflict):
+class Yanked(Settled):
     """The version was taken back: nothing may point at it."""
 
     code = "prompt_version_yanked"
@@ -92,7 +99,7 @@ class Yanked(Conflict):
         super().__init__(f"Version {number} was yanked{f': {reason}' if reason else ''}.", param="version")
 
 
-class InUse(Conflict):
+class InUse(Settled):
     """Something points at the version, so it cannot be taken back."""
 
     code = "prompt_version_in_use"
@@ -104,7 +111,7 @@ class InUse(Conflict):
         )
 
 
-class Exists(Conflict):
+class Exists(Settled):
     """Another prompt has the id or the name."""
 
     code = "prompt_exists"

@@ -4,7 +4,7 @@ import time
 
 from stackwright.areas.prompts import shown
 from stackwright.areas.prompts.content import Content, content_of
-from stackwright.areas.prompts.failures import UnknownPrompt
+from stackwright.areas.prompts.failures import Exists, Settled, UnknownPrompt
 from stackwright.areas.prompts.ledger import Held, Ledger, Who
 from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.portable import (
@@ -22,7 +22,7 @@ from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, Versio
 from stackwright.areas.prompts.selecting import check_label, checked_name
 from stackwright.areas.prompts.spec import text_of, unpacked
 from stackwright.areas.prompts.tables import Tables
-from stackwright.errors import Conflict, InvalidRequest
+from stackwright.errors import InvalidRequest
 from stackwright.storage.sql import Script
 
 _PAGE = 1000
@@ -103,9 +103,7 @@ class Transfer:
     def _made(self, who: Who, change: int, one: ImportedPrompt, contents: dict[int, Content]) -> Script[PromptRow]:
         row = _row(one, contents)
         if row.name is not None and (yield self._tables.by_name(who.tenant, row.name)):
-            raise Conflict(
-                f"Another prompt has the name '{row.name}' of '{row.id}'.", param="name", code="prompt_exists"
-            )
+            raise Exists("name", f"Another prompt has the name '{row.name}' of '{row.id}'.")
         yield self._tables.prompts.insert_do(who.tenant, row)
         for version in one.versions:
             yield self._tables.add_version(who.tenant, _version(who, one.id, version, contents[version.version]))
@@ -118,7 +116,7 @@ class Transfer:
             yield self._tables.add_version(who.tenant, _version(who, row.id, version, content))
             return [version.version]
         if self._tables.versions.decode(there[0]).hash != content.hash:
-            raise Conflict(
+            raise Settled(
                 f"Prompt '{row.id}' has a version {version.version} with other content.",
                 param="data",
                 code="prompt_version_conflict",
