@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from stackwright.testing import upstream as play
 from stackwright.testing.upstream import Script, Upstream
 from tests.servers_mcp import McpToolServer
 
+TLS = Path(__file__).parents[1] / "tls"
 HTTP, SSE = "url", "sse_url"
 both = pytest.mark.parametrize("transport", [HTTP, SSE])
 
@@ -190,6 +193,21 @@ async def test_a_redirect_to_another_server_is_not_followed(mcp_server: McpToolS
         with pytest.raises(ToolServerError):
             await server.tools()
     assert mcp_server.seen["listed"] == before
+
+
+async def test_a_certificate_is_for_the_name_and_not_for_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "cert.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    async with Upstream([play.answer({}, 500)], tls=context) as vendor:
+        async with opened(f"https://localhost:{vendor.port}/mcp") as server:
+            with pytest.raises(ToolServerError, match="status 500"):
+                await server.tools()
+        assert vendor.requests[0].headers["host"] == f"localhost:{vendor.port}"
+        # The same address by a name that the certificate does not have.
+        async with opened(f"https://127.1:{vendor.port}/mcp", private=["127.0.0.1"]) as server:
+            with pytest.raises(ToolServerError, match="cannot be reached"):
+                await server.tools()
 
 
 async def test_no_proxy_comes_between(mcp_server: McpToolServer, monkeypatch: pytest.MonkeyPatch) -> None:
