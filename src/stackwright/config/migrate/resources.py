@@ -9,8 +9,8 @@ from stackwright.config.migrate.document import Document
 from stackwright.config.migrate.names import RESOURCES
 from stackwright.config.migrate.report import Report
 from stackwright.config.migrate.slots import entries
-from stackwright.config.runfile import ModelKind, RegisteredModel, RegisteredResources
-from stackwright.config.section import keys
+from stackwright.config.runfile import Connector, ModelKind, RegisteredModel, RegisteredResources
+from stackwright.config.section import Section, keys
 
 
 @dataclass
@@ -36,6 +36,10 @@ class Resources:
             self._drop(registered, kind, f"registered_resources.{kind}")
         if isinstance(models := registered.get("models"), CommentedSeq) and self.report.old:
             self._models(models)
+        if isinstance(connectors := registered.get("connectors"), CommentedSeq) and self.report.old:
+            for connector in [connector for connector in connectors if isinstance(connector, CommentedMap)]:
+                path = f"registered_resources.connectors[{connector.get('connector_id')}]"
+                self._strip(connector, Connector, path, "Connectors")
 
     def _to_registered(self, kind: str) -> None:
         root = self.document.root
@@ -65,11 +69,14 @@ class Resources:
                 del models[next(at for at, other in enumerate(models) if other is model)]
                 self.report.add("dropped", path, wrong, old=False)
                 continue
-            for key in [key for key in model if key not in keys(RegisteredModel)]:
-                del model[key]
-                self.report.add("dropped", f"{path}.{key}", "Models have no such field.", old=False)
+            self._strip(model, RegisteredModel, path, "Models")
             if isinstance(metadata := model.get("metadata"), CommentedMap):
                 self._scalars(metadata, f"{path}.metadata")
+
+    def _strip(self, entry: CommentedMap, cls: type[Section], path: str, what: str) -> None:
+        for key in [key for key in entry if key not in keys(cls)]:
+            del entry[key]
+            self.report.add("dropped", f"{path}.{key}", f"{what} have no such field.", old=False)
 
     def _wrong(self, model: CommentedMap, ids: list[str]) -> str:
         """Return why a model cannot be registered; empty when it can."""
