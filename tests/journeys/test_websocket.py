@@ -176,9 +176,10 @@ async def test_lanes_are_done_side_by_side(server: RunningServer) -> None:
             if event["type"] in ENDS:
                 ended[event["stream_id"]] = event["response"]
         assert list(ended) == ["right", "left"]
-        # A lane can go on from another's response.
-        *_, last = await talk.answer(stream_id="third", store=False, previous_response_id=ended["left"]["id"])
-        assert (last["type"], last["stream_id"]) == ("response.completed", "third")
+        # A lane can go on from another's response, which that can go on from too.
+        for lane in ("third", "left"):
+            *_, last = await talk.answer(stream_id=lane, store=False, previous_response_id=ended["left"]["id"])
+            assert (last["type"], last["stream_id"]) == ("response.completed", lane)
 
 
 async def test_a_request_can_be_made_ready_before_it_is_asked(server: RunningServer) -> None:

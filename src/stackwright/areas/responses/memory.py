@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from stackwright.wire.items import Item
 
-MOST = 4
-"""Talks that a connection remembers; the oldest is forgotten first."""
+MOST = 16
+"""Responses that a connection remembers; the oldest is forgotten first. Those of one talk share their items."""
 
 
 class Memory:
@@ -18,9 +18,8 @@ class Memory:
         """Return everything up to the end of a response; None when it is not remembered."""
         return self._talks.get(response_id)
 
-    def keep(self, response_id: str, items: Sequence[Item], *, instead_of: str | None) -> None:
-        """Remember a response, instead of the one that it continues."""
-        self.forget(instead_of)
+    def keep(self, response_id: str, items: Sequence[Item]) -> None:
+        """Remember a response."""
         self._talks[response_id] = items
         if len(self._talks) > MOST:
             del self._talks[next(iter(self._talks))]

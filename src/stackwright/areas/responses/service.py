@@ -85,11 +85,11 @@ class Responses:
         making = _Making(tenant, ready, Run(ready.turn, model, ready.tools))
         async with aclosing(self._stream(making, orders.spelled, padded=_pads(request))) as batches:
             async for batch in batches:
+                # Before the end is told: another lane may go on from it at once.
+                if making.run.ended and not ready.stored and making.run.response.status != "failed":
+                    said = [*ready.history, *ready.new, *making.run.turn.output]
+                    memory.keep(making.run.response.id, said)
                 yield batch
-        response = making.run.response
-        if not making.keeps and response.status != "failed":
-            said = [*ready.history, *ready.new, *making.run.turn.output]
-            memory.keep(response.id, said, instead_of=request.previous_response_id)
 
     async def _whole(self, making: "_Making") -> bytes:
         with self._watched(making):
