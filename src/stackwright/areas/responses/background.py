@@ -39,7 +39,8 @@ class Background:
     async def begin(self, tenant: str, request: ResponseRequest, ready: Ready, raw: bytes) -> Json | Stream:
         """Hand a response over, committed on return: from then on it ends, whatever happens to this process."""
         response = replace(ready.turn.frame.response, status="queued")
-        given = Given(msgspec.Raw(raw), response.created_at, bool(request.stream))
+        prompt = response.prompt.version if response.prompt else None
+        given = Given(msgspec.Raw(raw), response.created_at, bool(request.stream), prompt)
         await self._store.transact(lambda: self._handing_over(tenant, response, ready, given))
         self._queue.woken.set()
         if request.stream:

@@ -50,6 +50,8 @@ class Given(Struct):
     request: Raw
     created_at: int
     streamed: bool
+    prompt_version: str | int | None = None
+    """What its prompt's version was then: the default may have moved since."""
 
 
 class Maker:
@@ -123,6 +125,8 @@ class Maker:
         new = decode_many(await self._store.items.inputs(job.tenant, job.id))
         accepted = Accepted(job.id, given.created_at, new)
         request = msgspec.json.decode(raw, type=ResponseRequest)
+        if request.prompt is not None and given.prompt_version is not None:
+            request.prompt.version = given.prompt_version
         return await self._intake.ready(job.tenant, request, raw, accepted=accepted)
 
 
