@@ -45,8 +45,14 @@ def copy(run_yaml: str | None, source: str, target: str, stores: str, replace: b
     run, path = load_or_exit(run_yaml)
     only = [name.strip() for name in stores.split(",") if name.strip()]
     progress = _Progress()
-    moved = run_or_exit(move(run, source, target, only=only, replace=replace, tell=progress.tell))
-    progress.end()
+
+    async def moving() -> "Moved":
+        try:
+            return await move(run, source, target, only=only, replace=replace, tell=progress.tell)
+        finally:
+            progress.end()
+
+    moved = run_or_exit(moving())
     if as_json:
         click.echo(json.dumps(_told(moved), indent=2))
     else:
