@@ -8,7 +8,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 from stackwright.errors import StackwrightError
-from stackwright.ports.inference import BodyPort, Chunk, ChunkStream, Inference, ModelCall, TextPort, Usage
+from stackwright.ports.inference import BodyPort, Chunk, ChunkStream, CountPort, Inference, ModelCall, TextPort, Usage
 
 _BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _CALLS = Counter("stackwright_model_calls", "Calls to providers, by how they ended.", ["provider", "outcome"])
@@ -122,6 +122,7 @@ class Metered:
         self.completions: TextPort | None = completions and MeteredText(completions, meter)
         self.embeddings: BodyPort | None = embeddings and MeteredBody(embeddings, meter)
         self.moderations: BodyPort | None = moderations and MeteredBody(moderations, meter)
-        self.hears_reasoning = inference.hears_reasoning
-        self.counting = inference.counting
+        # Providers of other packages may be older than these.
+        self.hears_reasoning: bool = getattr(inference, "hears_reasoning", True)
+        self.counting: CountPort | None = getattr(inference, "counting", None)
         self.models = inference.models
