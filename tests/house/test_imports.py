@@ -21,7 +21,7 @@ ROOMS = {
     "mcp_types": ("stackwright.providers.tool_runtime.mcp",),
     "numpy": ("stackwright.providers.inference.inline_wordllama",),
     "pydantic": ("stackwright.config.", "stackwright.providers."),
-    "pymongo": ("stackwright.storage.kv.mongodb",),
+    "pymongo": ("stackwright.storage.kv.mongodb", "stackwright.storage.foreign.mongodb"),
     "redis": ("stackwright.storage.kv.redis", "stackwright.storage.foreign.redis"),
     "ruamel": ("stackwright.config.",),
     "sqlite_vec": ("stackwright.providers.vector_io.inline_sqlite_vec",),
