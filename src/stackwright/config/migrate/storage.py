@@ -164,6 +164,9 @@ class Mover:
                 self.report.add("dropped", f"{slot.path}.{key}", words)
         made = places.reference(backend.name, family, slot.place.name, str(given) if given else None)
         queue = {**(slot.wrapper or {}), **slot.connection}
+        for setting in [one for one in QUEUE if isinstance(queue.get(one), dict | list)]:
+            self.report.add("dropped", f"{slot.path}.{setting}", "It is no number.")
+            del queue[setting]
         if slot.store == "inference" or QUEUE.keys() & queue.keys():
             made |= {setting: queue.get(setting) or default for setting, default in QUEUE.items()}
         return made
