@@ -251,18 +251,13 @@ class _Hearing:
             if thought and isinstance(thought, str):
                 signals.append(Thought(thought))
             if said.content:
-                signals.append(Text(said.content, self._probabilities(choice)))
+                signals.append(Text(said.content, _probabilities(choice) if self._logprobs else ()))
             if said.refusal:
                 signals.append(Refused(said.refusal))
             if said.tool_calls:
                 signals.extend(map(_called, said.tool_calls))
         if choice.finish_reason is not None:
             signals.append(Finished(choice.finish_reason))
-
-    def _probabilities(self, choice: _Choice) -> tuple[Any, ...]:
-        if not self._logprobs or choice.logprobs is None:
-            return ()
-        return tuple(_probability(one) for one in choice.logprobs.content or ())
 
     def _note(self, body: _Body, signals: list[ModelSignal]) -> None:
         if body.service_tier is not None and body.service_tier != self._tier:
@@ -286,6 +281,11 @@ def _spent(usage: _Usage) -> Spent:
 def _called(call: _Call) -> Called:
     function = call.function or _Function()
     return Called(call.index, call.id or "", function.name or "", function.arguments or "")
+
+
+def _probabilities(choice: _Choice) -> tuple[Any, ...]:
+    told = choice.logprobs.content if choice.logprobs else None
+    return tuple(_probability(one) for one in told or ())
 
 
 def _probability(one: dict[str, Any]) -> dict[str, Any]:

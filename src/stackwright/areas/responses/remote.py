@@ -63,6 +63,8 @@ class Remote:
 
 def recall(servers: Servers, offered: Offered, items: Sequence[Item]) -> list[str]:
     """Offer what servers said earlier in the talk. Returns the labels of those that must be asked."""
+    if not offered.servers:
+        return []
     heard = {item.server_label: item.tools for item in items if isinstance(item, MCPListTools) and not item.error}
     for label, server in offered.servers.items():
         try:
@@ -74,6 +76,8 @@ def recall(servers: Servers, offered: Offered, items: Sequence[Item]) -> list[st
 
 def approved(history: Sequence[Item], new: Sequence[Item], offered: Offered) -> list[Approved]:
     """Return the calls that the new items allow. `InvalidRequest` for decisions about what nobody asked, or twice."""
+    if not any(isinstance(item, MCPApprovalResponse) for item in new):
+        return []
     requests = {item.id: item for item in (*history, *new) if isinstance(item, MCPApprovalRequest)}
     decided = {item.approval_request_id for item in history if isinstance(item, MCPApprovalResponse)}
     calls = []

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from stackwright.errors import Unavailable
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.storage.sql import Do, Row, Script, Value
 from stackwright.storage.sql.failures import OutcomeUnknown
 from stackwright.storage.sql.postgres_errors import FOREIGN, ConnectionLost, NoAnswer, translate
@@ -25,8 +25,10 @@ class Session:
 
     async def ask(self, do: Do) -> list[Row]:
         """Run one statement."""
-        with self._translating():
+        try:
             return [tuple(row) for row in await self._connection.fetch(do.sql, *do.args)]
+        except FOREIGN as error:
+            raise self._translated(error) from error
 
     async def commit(self, do: Do) -> list[Row]:
         """Run one statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
@@ -69,11 +71,14 @@ class Session:
         try:
             yield
         except FOREIGN as error:
-            failure = translate(error, self._backend, closed=self._connection.is_closed())
-            if isinstance(failure, ConnectionLost | NoAnswer):
-                # The pool must not hand it to anybody else, and it may not know yet that it is dead.
-                self._connection.terminate()
-            raise failure from error
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> StackwrightError:
+        failure = translate(error, self._backend, closed=self._connection.is_closed())
+        if isinstance(failure, ConnectionLost | NoAnswer):
+            # The pool must not hand it to anybody else, and it may not know yet that it is dead.
+            self._connection.terminate()
+        return failure
 
     @contextmanager
     def _answer_owed(self) -> Iterator[None]:
