@@ -321,6 +321,9 @@ async def test_a_connector_of_the_run_file_is_called_by_its_name(ask: Asking) ->
     tool = {"type": "mcp", "server_label": "c", "connector_id": "connector_gmail", "require_approval": "never"}
     response = await streamed(ask, tools=[tool])
     assert response["output"][1]["output"] == "Bearer ours"
+    script(ask, ("c__whoami", "{}"))
+    response = await streamed(ask, tools=[{**tool, "authorization": "mine"}])
+    assert response["output"][1]["output"] == "Bearer mine"
     assert "ours" not in json.dumps(response["tools"])
 
 

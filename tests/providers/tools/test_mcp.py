@@ -186,6 +186,26 @@ async def test_a_server_that_lists_for_ever_is_stopped() -> None:
             await server.tools()
 
 
+async def test_what_a_server_says_of_itself_is_limited() -> None:
+    tool = {"name": "t", "description": "x" * 500_000, "inputSchema": {"type": "object"}}
+    page = {"tools": [tool], "nextCursor": "more", "resultType": "complete"}
+    async with Upstream([[_answering(page)]]) as talker, opened(talker.base_url, connect_seconds=20) as server:
+        with pytest.raises(ToolServerError, match=f"more than {MAX_BYTES} bytes"):
+            await server.tools()
+    error = {"code": -32000, "message": "x" * 100_000}
+    async with Upstream([[_answering({}, error)]]) as talker, opened(talker.base_url) as server:
+        with pytest.raises(ToolServerError, match=r"^x{1000}$"):
+            await server.tools()
+
+
+async def test_a_stream_that_is_refused_beside_the_messages_is_no_failure() -> None:
+    async with Upstream([[_answering({"tools": 7})]]) as odd, opened(odd.base_url) as server:
+        with pytest.raises(ToolServerError, match="not one of this protocol"):
+            await server.tools()
+        await odd.asked(5)
+    assert "GET" in [request.method for request in odd.requests]
+
+
 async def test_a_redirect_to_another_server_is_not_followed(mcp_server: McpToolServer) -> None:
     moved = play.answer(b"", 307, {"location": mcp_server.url})
     before = mcp_server.seen["listed"]
@@ -230,16 +250,21 @@ async def test_closing_ends_the_session_at_once_also_while_it_is_being_opened() 
             await asking
 
 
-def _answering(result: Any) -> Any:
-    """Answer each request with the same result, under its own id."""
+def _answering(result: Any, error: Any = None) -> Any:
+    """Answer each request with the same result, or error, under its own id; refuse a stream beside that."""
 
     def step(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
         sent = json.loads(upstream.requests[-1].body or b"{}")
-        shown = INITIALIZED if sent.get("method") == "initialize" else result
-        body = {"jsonrpc": "2.0", "id": sent.get("id"), "result": shown}
+        body = {"jsonrpc": "2.0", "id": sent.get("id"), "result": result}
+        if error is not None:
+            body = {"jsonrpc": "2.0", "id": sent.get("id"), "error": error}
+        if sent.get("method") == "initialize":
+            body = {"jsonrpc": "2.0", "id": sent["id"], "result": INITIALIZED}
         if sent.get("method") == "server/discover":
             body = {"jsonrpc": "2.0", "id": sent["id"], "error": {"code": -32601, "message": "no"}}
-        [answer] = play.answer(body) if "id" in sent else play.answer(b"", 202)
+        # With a session, the client opens a stream beside the messages.
+        session = {"mcp-session-id": "s"}
+        [answer] = play.answer(body, headers=session) if "id" in sent else play.answer(b"", 202 if sent else 405)
         assert isinstance(answer, bytes)
         writer.write(answer)
 

@@ -58,7 +58,8 @@ class Remote:
                 "file under registered_resources.connectors.",
                 param=f"{param}.connector_id",
             )
-        return structs.replace(known, label=tool.server_label, headers={**known.headers, **_headers(tool, param)})
+        ours = {name.lower(): value for name, value in known.headers.items()}
+        return structs.replace(known, label=tool.server_label, headers=ours | _headers(tool, param))
 
 
 def recall(servers: Servers, offered: Offered, items: Sequence[Item]) -> list[str]:
@@ -115,16 +116,17 @@ def _call(request: MCPApprovalRequest, offered: Offered, param: str) -> Approved
 
 
 def _headers(tool: McpTool, param: str) -> dict[str, str]:
-    headers = dict(tool.headers) if isinstance(tool.headers, dict) else {}
+    given = tool.headers if isinstance(tool.headers, dict) else {}
+    headers = {name.lower(): value for name, value in given.items()}
     for name, value in headers.items():
-        if not _HEADER.fullmatch(name) or name.lower() in _OURS or not value.isprintable() or not value.isascii():
+        if not _HEADER.fullmatch(name) or name in _OURS or not value.isprintable() or not value.isascii():
             raise InvalidRequest(f"The header {name!r} cannot be sent.", param=f"{param}.headers")
     if isinstance(tool.authorization, str):
-        if any(name.lower() == "authorization" for name in headers):
+        if "authorization" in headers:
             raise InvalidRequest(
                 "Give either 'authorization' or a header of that name.", param=f"{param}.authorization"
             )
         if not tool.authorization.isprintable() or not tool.authorization.isascii():
             raise InvalidRequest("This is not a token.", param=f"{param}.authorization")
-        headers["Authorization"] = f"Bearer {tool.authorization}"
+        headers["authorization"] = f"Bearer {tool.authorization}"
     return headers

@@ -25,7 +25,7 @@ class Guard(httpx2.AsyncBaseTransport):
         self._egress = egress
         self._max_bytes = max_bytes
         self.refused: int | None = None
-        """The status of the latest answer that was an error."""
+        """The status of the latest answer to a message of ours that was an error."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. `Forbidden` when it may not go there."""
@@ -35,7 +35,8 @@ class Guard(httpx2.AsyncBaseTransport):
         except OSError:
             raise httpx2.ConnectError("Nobody knows a server of that name.") from None
         response = await self._sent(request, addresses)
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
+        # Streams beside the messages, which a GET opens, may be refused without harm.
+        if response.status_code >= HTTPStatus.BAD_REQUEST and request.method == "POST":
             self.refused = response.status_code
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()

@@ -6,7 +6,7 @@ The SDK wants a session to be closed by the task that opened it, so each has a t
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -45,7 +45,10 @@ class McpServers:
 
     async def check(self, address: ToolAddress) -> None:
         """See `ToolServers.check`."""
-        await self._way(address).check(address.url)
+        # A name that takes longer to be found is for the connection to fail on.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.connect_seconds):
+                await self._way(address).check(address.url)
 
     def server(self, address: ToolAddress) -> "McpServer":
         """See `ToolServers.server`."""
@@ -104,13 +107,14 @@ class McpServer:
 
     async def _listed(self, client: Client) -> list[RemoteTool]:
         found: list[RemoteTool] = []
-        cursor = None
+        cursor, size = None, 0
         while True:
             page = await client.list_tools(cursor=cursor)
             found += map(_tool, page.tools)
+            size += len(page.model_dump_json())
             cursor = page.next_cursor
-            if len(found) > MAX_TOOLS:
-                raise ToolServerError(f"It has more than {MAX_TOOLS} tools.")
+            if len(found) > MAX_TOOLS or size > MAX_BYTES:
+                raise ToolServerError(f"It has more than {MAX_TOOLS} tools, or more than {MAX_BYTES} bytes of them.")
             if cursor is None:
                 return found
 

@@ -13,6 +13,8 @@ from stackwright.errors import StackwrightError
 from stackwright.ports.tools import ToolOutput, ToolServerError
 from stackwright.providers.tool_runtime.guard import TooLong
 
+_LONGEST_MESSAGE = 1000
+
 
 def output(result: types.CallToolResult, most: int) -> ToolOutput:
     """Return what a tool said, in at most so many bytes."""
@@ -31,12 +33,14 @@ def failure(error: BaseException, refused: int | None) -> ToolServerError:
                 return leaf
             case StackwrightError():
                 return ToolServerError(leaf.message)
+            case httpx2.HTTPStatusError():
+                refused = leaf.response.status_code
     if refused is not None:
         return ToolServerError(f"It answered with status {refused} ({_phrase(refused)}).", http=refused)
     for leaf in leaves:
         match leaf:
             case MCPError():
-                return ToolServerError(leaf.message, rpc=leaf.code)
+                return ToolServerError(leaf.message[:_LONGEST_MESSAGE], rpc=leaf.code)
             case TimeoutError() | httpx2.TimeoutException():
                 return ToolServerError("It did not answer in time.", rpc=types.REQUEST_TIMEOUT)
             case ValidationError():
