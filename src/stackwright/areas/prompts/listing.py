@@ -13,7 +13,7 @@ from stackwright.storage.sql import Row, Value
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice
 
-WINDOW = 500
+WINDOW = 200
 """SQLite reads on the event loop, so a search among many prompts must let others through in between."""
 
 
