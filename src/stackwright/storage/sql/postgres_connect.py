@@ -78,14 +78,18 @@ class Connector:
         return connection
 
     def _misunderstood(self) -> str:
-        given = self._query()
+        nothing_more = "its connection settings cannot be understood."
+        try:
+            given = self._query()
+        except ValueError:
+            return nothing_more
         mode = self._settings.ssl_mode or given.get("sslmode", "")
         if mode.startswith("verify-") and self._settings.ca_cert_path is None and "sslrootcert" not in given:
             return (
                 f"ssl_mode '{mode}' checks the server's certificate, and nothing says by whose authority. "
                 "Set ca_cert_path, a PEM file of the authorities to trust."
             )
-        return "its connection settings cannot be understood."
+        return nothing_more
 
     def _arguments(self) -> dict[str, Any]:
         settings = self._settings
