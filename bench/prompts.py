@@ -51,18 +51,19 @@ def _content(number: int) -> dict[str, Any]:
 
 def used(folder: Path, effort: Effort) -> Iterator[Line]:
     """Measure what a response pays for naming a prompt, any of 10,000 that are warm."""
-    times = sorted(asyncio.run(_used(folder, max(100, round(50_000 * effort.share)))))
+    held, rounds = (max(100, round(number * effort.share)) for number in (HELD, 50_000))
+    times = sorted(asyncio.run(_used(folder, held, rounds)))
     for q, must, goal in ((0.5, 10, 5), (0.99, 50, 50)):
-        name = f"resolve and render a prompt of {HELD:,}, p{q * 100:.0f}"
+        name = f"resolve and render a prompt of {held:,}, p{q * 100:.0f}"
         yield Line(name, "µs", ours=times[int(q * len(times))] * 1e6, must=must, goal=goal)
 
 
-async def _used(folder: Path, rounds: int) -> list[float]:
+async def _used(folder: Path, held: int, rounds: int) -> list[float]:
     database = SqliteDatabase(folder / "prompts.db", name="bench", timeout=20, pool_timeout=20)
     await database.open()
     prompts = Prompts(database, "prompts")
     await prompts.prepare()
-    made = await asyncio.gather(*(prompts.create(WHO, NewPrompt(**_content(number))) for number in range(HELD)))
+    made = await asyncio.gather(*(prompts.create(WHO, NewPrompt(**_content(number))) for number in range(held)))
     references = [PromptRef(id=one.id, variables={"city": "San Francisco", "age": "30"}) for one in made]
     times = [await _one(prompts, random.choice(references)) for _ in range(rounds)]
     await database.close()
