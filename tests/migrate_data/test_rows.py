@@ -103,6 +103,44 @@ def test_rows_that_cannot_be_ours_are_listed_with_their_reason(ground: Ground) -
     assert json.loads(ground.rows("SELECT body FROM responses")[0][0])["previous_response_id"] == "resp_a"
 
 
+def test_a_response_without_what_led_to_it_is_refused(ground: Ground) -> None:
+    mode = {"input_storage_mode": "incremental"}
+    ground.place.add(
+        "1.5.0",
+        "responses",
+        [
+            response("resp_a", 1, [asked("x")], [said("y", "msg_a")], previous_response_id="resp_gone", **mode),
+            response("resp_b", 2, [asked("x")], [said("y", "msg_b")]),
+            response("resp_c", 3, [asked("z")], [], previous_response_id="resp_b", **mode),
+        ],
+    )
+    carried = ground.carry()
+    assert carried.counts() == {"responses": (2, 0, 0, 1)}
+    assert ground.reasons(carried, "responses") == {
+        "resp_a": "the response before it, resp_gone, cannot be carried over, and what led to it is only there"
+    }
+    assert ground.rows("SELECT id, previous_id FROM responses") == [("resp_b", None), ("resp_c", "resp_b")]
+
+
+def test_a_conversation_that_went_on_here_is_the_one_that_was_carried(ground: Ground) -> None:
+    ground.place.add("0.3.5", "openai_conversations", [{"id": "conv_1", "created_at": 1, "items": [], "metadata": {}}])
+    item = {"id": "msg_1", "conversation_id": "conv_1", "created_at": 1, "item_data": asked("one", "msg_1")}
+    ground.place.add("0.3.5", "conversation_items", [item])
+    assert ground.carry().counts() == {"conversations": (1, 0, 0, 0)}
+    with closing(sqlite3.connect(ground.folder / "new.db")) as opened:
+        opened.execute(
+            "INSERT INTO openai_conversations_items SELECT conversation, 1, 'msg_2', body FROM "
+            "openai_conversations_items"
+        )
+        opened.commit()
+    assert ground.carry().counts() == {"conversations": (0, 1, 0, 0)}
+    ground.place.run(
+        'UPDATE conversation_items SET item_data = \'{"type": "message", "role": "user", "content": "changed"}\''
+    )
+    again = ground.carry()
+    assert (again.status, again.counts()) == (1, {"conversations": (0, 0, 1, 0)})
+
+
 def test_a_dry_run_tells_the_same_and_writes_nothing(tmp_path: Path) -> None:
     old = RELEASES["0.3.5"](tmp_path, "http://127.0.0.1:9/v1", None)
     new = tmp_path / "new.yaml"
