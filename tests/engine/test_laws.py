@@ -12,6 +12,7 @@ from stackwright.engine.step import step
 from stackwright.wire import events
 from stackwright.wire.items import Message, Reasoning, decode, encode
 from stackwright.wire.responses import Response
+from stackwright.wire.server_tools import MCPListTools
 from tests.engine.playing import OFFERS, Fold, play, play_out, response, scripts, signals, turns
 
 TERMINAL = (events.Completed, events.Failed, events.Incomplete)
@@ -96,6 +97,14 @@ def test_what_did_not_end_well_is_never_completed(turn: Turn, script: list[Any])
         assert all(getattr(item, "status", "completed") in ("completed", "failed", None) for item in ended.output)
     else:
         assert ended.response.completed_at is None
+
+
+@given(turns(), scripts)
+def test_a_response_that_lacks_tools_it_was_promised_is_never_completed(turn: Turn, script: list[Any]) -> None:
+    ended, _ = play_out(turn, script)
+    assert ended.response is not None
+    if any(isinstance(item, MCPListTools) and item.error for item in ended.output):
+        assert ended.response.status in ("failed", "cancelled")
 
 
 @given(turns(), scripts)
