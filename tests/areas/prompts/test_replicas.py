@@ -93,7 +93,7 @@ async def test_concurrent_publications_number_the_versions_without_a_gap(clients
 
     # Comparing publications cost a conflict for each that got in between, so most of the crowd does not compare.
     works = [
-        (publish if number % 100 == 0 else blind)(client, f"{place}-{number}")
+        (publish if number % 250 == 0 else blind)(client, f"{place}-{number}")
         for number in range(PUBLICATIONS)
         for place, client in enumerate(clients)
     ]
