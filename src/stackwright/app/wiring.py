@@ -3,15 +3,14 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
 from stackwright.app import gauges, probes, retention, stores
-from stackwright.app.stores import completion_store, conversation_store
 from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts, responses
 from stackwright.config.runfile import Api as ApiName
-from stackwright.config.runfile import ProviderEntry, RunFile
+from stackwright.config.runfile import RunFile
 from stackwright.errors import StackwrightError
 from stackwright.http import openapi
 from stackwright.http.body import Bodies
@@ -34,6 +33,11 @@ _APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "responses": (responses.api,),
 }
 """Which operations each entry of the run file's `apis` brings."""
+_PAGES = (
+    ("/docs", "docs.html", "text/html; charset=utf-8"),
+    ("/docs/docs.css", "docs.css", "text/css; charset=utf-8"),
+    ("/docs/docs.js", "docs.js", "text/javascript; charset=utf-8"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,46 +64,20 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
     async with AsyncExitStack() as stack:
         backends = await stack.enter_async_context(open_backends(run.storage, label=run.image_name))
         providers = await _open_providers(run, backends, stack)
-        catalog = _catalog(run, providers, backends)
-        await stack.enter_async_context(catalog.kept_fresh())
-        store = completion_store(run, backends)
-        await store.prepare()
-        await stack.enter_async_context(gauges.kept(backends, {"inference": lambda: store.waiting}))
-        talks = conversation_store(run, backends)
-        await talks.prepare()
-        templates = stores.prompts(run, backends)
-        await templates.prepare()
-        await stack.enter_async_context(templates.memory.kept_fresh())
-        service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
-        history = conversations.Conversations(talks)
-        answers, worker = await _responses(run, backends, catalog, history, templates, stack)
+        areas = await _open_areas(run, backends, _catalog(run, providers, backends), stack)
         await stack.enter_async_context(retention.kept(run, backends))
         requests = Requests()
-        lifecycle = Lifecycle(requests, worker)
-        services: dict[type, object] = {
-            models.Catalog: catalog,
-            chat.CompletionStore: store,
-            chat.ChatService: service,
-            conversations.Conversations: history,
-            prompts.Prompts: templates,
-            responses.Responses: answers,
-            responses.Sockets: responses.Sockets(answers, run.responses.websockets),
-            completions.CompletionService: completions.CompletionService(catalog),
-            embeddings.EmbeddingService: embeddings.EmbeddingService(catalog),
-            moderations.ModerationService: moderations.ModerationService(catalog),
-            probes.Probes: probes.Probes(lifecycle, backends.troubles),
-        }
-        sockets = _sockets(run, services, lifecycle, requests)
-        router = Router([*_routes(run, services, workers), *sockets])
-        asgi = Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests)
+        lifecycle = Lifecycle(requests, areas.worker)
+        services = {**_services(run, areas), probes.Probes: probes.Probes(lifecycle, backends.troubles)}
+        router = Router([*_routes(run, services, workers), *_sockets(run, services, lifecycle, requests)])
         yield App(
-            asgi=asgi,
+            asgi=Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests),
             lifecycle=lifecycle,
             backends=backends,
-            catalog=catalog,
+            catalog=areas.catalog,
             providers=providers,
-            chat=service,
-            responses=answers,
+            chat=areas.chat,
+            responses=areas.responses,
         )
 
 
@@ -107,18 +85,57 @@ async def _open_providers(run: RunFile, backends: NamedBackends, stack: AsyncExi
     served: dict[str, models.Served] = {}
     for api, entries in run.providers.items():
         for entry in entries:
-            opened = await _open(entry, backends, stack)
+            adapter = await stack.enter_async_context(opened(TYPES[entry.provider_type], entry.config, backends))
             if api == "inference":
                 # What runs in this process knows all it serves; a vendor may know more than it lists.
                 closed = entry.provider_type.startswith("inline::")
                 served[entry.provider_id] = models.Served(
-                    entry.provider_id, models.Metered(entry.provider_id, opened), closed
+                    entry.provider_id, models.Metered(entry.provider_id, adapter), closed
                 )
     return served
 
 
-async def _open(entry: ProviderEntry, backends: NamedBackends, stack: AsyncExitStack) -> Any:
-    return await stack.enter_async_context(opened(TYPES[entry.provider_type], entry.config, backends))
+class _Areas(NamedTuple):
+    """What the areas stand on, opened, and who works for them beside the requests."""
+
+    catalog: models.Catalog
+    store: chat.CompletionStore
+    chat: chat.ChatService
+    conversations: conversations.Conversations
+    prompts: prompts.Prompts
+    responses: responses.Responses
+    worker: Worker
+
+
+async def _open_areas(run: RunFile, backends: NamedBackends, catalog: models.Catalog, stack: AsyncExitStack) -> _Areas:
+    await stack.enter_async_context(catalog.kept_fresh())
+    store = stores.completion_store(run, backends)
+    await store.prepare()
+    await stack.enter_async_context(gauges.kept(backends, {"inference": lambda: store.waiting}))
+    talks = stores.conversation_store(run, backends)
+    await talks.prepare()
+    templates = stores.prompts(run, backends)
+    await templates.prepare()
+    await stack.enter_async_context(templates.memory.kept_fresh())
+    service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
+    history = conversations.Conversations(talks)
+    answers, worker = await _responses(run, backends, catalog, history, templates, stack)
+    return _Areas(catalog, store, service, history, templates, answers, worker)
+
+
+def _services(run: RunFile, areas: _Areas) -> dict[type, object]:
+    return {
+        models.Catalog: areas.catalog,
+        chat.CompletionStore: areas.store,
+        chat.ChatService: areas.chat,
+        conversations.Conversations: areas.conversations,
+        prompts.Prompts: areas.prompts,
+        responses.Responses: areas.responses,
+        responses.Sockets: responses.Sockets(areas.responses, run.responses.websockets),
+        completions.CompletionService: completions.CompletionService(areas.catalog),
+        embeddings.EmbeddingService: embeddings.EmbeddingService(areas.catalog),
+        moderations.ModerationService: moderations.ModerationService(areas.catalog),
+    }
 
 
 async def _responses(
@@ -176,10 +193,14 @@ def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: Nam
     return models.Catalog(providers, declared, models.Registry(backends.kv(run.storage.stores.metadata)))
 
 
+def _apis(run: RunFile) -> list[Api]:
+    return [api for name, group in _APIS.items() if run.serves(name) for api in group]
+
+
 def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iterator[tuple[str, str, str, ASGIApp]]:
-    apis = [api for name, group in _APIS.items() if run.serves(name) for api in group]
+    apis = (*_apis(run), probes.api)
     bodies = Bodies(run.server.max_body_bytes)
-    for api in (*apis, probes.api):
+    for api in apis:
         for operation in api.operations:
             endpoint = Endpoint(operation, services, bodies)
             yield operation.method, operation.path, operation.name, endpoint
@@ -188,7 +209,7 @@ def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iter
         "GET",
         "/openapi.json",
         "openapi",
-        probes.openapi(openapi.document((*apis, probes.api), keys=run.server.auth.mode == "api_keys")),
+        probes.openapi(openapi.document(apis, keys=run.server.auth.mode == "api_keys")),
     )
     for path, name, kind in _PAGES:
         yield "GET", path, "docs", probes.page(name, kind)
@@ -197,16 +218,9 @@ def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iter
 def _sockets(
     run: RunFile, services: Mapping[type, object], lifecycle: Lifecycle, requests: Requests
 ) -> Iterator[tuple[str, str, str, ASGIApp]]:
-    for api in (api for name, group in _APIS.items() if run.serves(name) for api in group):
+    for api in _apis(run):
         for path, handler in api.sockets:
             yield WEBSOCKET, path, handler.__name__, SocketEndpoint(handler, services, lifecycle, requests)
-
-
-_PAGES = (
-    ("/docs", "docs.html", "text/html; charset=utf-8"),
-    ("/docs/docs.css", "docs.css", "text/css; charset=utf-8"),
-    ("/docs/docs.js", "docs.js", "text/javascript; charset=utf-8"),
-)
 
 
 def _tenants(run: RunFile) -> dict[str, str] | None:
