@@ -86,6 +86,11 @@ async def stored(database: SqliteDatabase) -> set[int]:
     return {number for (number,) in await database.fetch("SELECT id FROM notes")}
 
 
+async def trouble(watch: Watch) -> str | None:
+    await watch.check()
+    return watch.trouble
+
+
 async def test_the_file_is_for_its_owner_only(path: Path, open_database: Open) -> None:
     database = await open_database()
     await database.commit(Do(INSERT, (1,)))
@@ -232,11 +237,9 @@ async def test_a_full_disk_is_trouble_until_there_is_room(disk: Disk, open_datab
             await database.ping()
     assert await stored(database) == set()
     watch = Watch(database, "lite")
-    await watch.check()
-    assert watch.trouble == "the disk is full. Nothing was written; free some space."
+    assert await trouble(watch) == "the disk is full. Nothing was written; free some space."
     disk.full = False
-    await watch.check()
-    assert watch.trouble is None
+    assert await trouble(watch) is None
     await database.commit(Do(INSERT, (2,)))
     assert await stored(database) == {2}
     assert await database.fetch("SELECT name FROM sqlite_master WHERE name LIKE 'stackwright_room%'") == []
