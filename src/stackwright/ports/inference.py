@@ -36,12 +36,6 @@ class ModelCall(msgspec.Struct, frozen=True):
     """
 
 
-class ChoiceEnd(msgspec.Struct):
-    """As much of a choice in a chunk as telling a finished stream from a cut one needs."""
-
-    finish_reason: str | None = None
-
-
 class Usage(msgspec.Struct, frozen=True):
     """Tokens spent. A vendor that says nothing spent nothing."""
 
