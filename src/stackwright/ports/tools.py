@@ -69,9 +69,9 @@ class ToolServers(Protocol):
     """The way to servers of tools."""
 
     async def check(self, address: ToolAddress) -> None:
-        """Raise `InvalidRequest` when nobody may go there."""
+        """Raise `InvalidRequest` when nobody may go there, or the package for that is not installed."""
         ...
 
     def server(self, address: ToolAddress) -> ToolServer:
-        """Return the server at an address. `InvalidRequest` when the package for that is not installed."""
+        """Return the server at an address that was checked."""
         ...
