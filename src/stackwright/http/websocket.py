@@ -14,7 +14,7 @@ from stackwright.http.operation import services_of
 
 Handler = Callable[..., Coroutine[Any, Any, None]]
 
-NORMAL, GOING_AWAY, BROKEN = 1000, 1001, 1011
+NORMAL, GOING_AWAY = 1000, 1001
 """Why a connection is closed, in RFC 6455's numbers."""
 
 
@@ -72,7 +72,7 @@ class Socket:
     async def working(self, operation: str) -> AsyncIterator[Callable[[int], None]]:
         """Count what is done for one message like a request: the server does not stop before it is done.
 
-        Yields what to call with the status, when it is not 200.
+        Yields what to call with the status. Where nobody calls it, the caller has hung up: 499, as for a request.
         """
         status = 499
         started = time.perf_counter()
