@@ -32,8 +32,10 @@ _CLAIM = (
 # A job that is reserved has an owner and a lease before it is begun.
 _FREE = "(lease_until <= {now} OR (state = 'queued' AND owner = $1))"
 _ORPHANED = "state = 'running' AND lease_until <= {now}"
+# The clock is read in a query of its own: Postgres finds no row by an index and a time that changes meanwhile.
 _SWEEP = (
-    "DELETE FROM {table} WHERE seq IN (SELECT seq FROM {table} WHERE ended < {now} - $1 ORDER BY ended LIMIT $2) "
+    "DELETE FROM {table} WHERE seq IN "
+    "(SELECT seq FROM {table} WHERE ended < (SELECT {now} - $1) ORDER BY ended LIMIT $2) "
     "RETURNING tenant, id"
 )
 
