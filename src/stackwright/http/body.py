@@ -12,7 +12,7 @@ from msgspec import inspect
 from starlette.types import Message, Receive, Scope
 
 from stackwright.errors import InvalidRequest, TooLarge, Unavailable
-from stackwright.http.errors import from_decoding
+from stackwright.kit.decoding import from_decoding
 
 
 class ClientGone(Exception):
@@ -133,7 +133,9 @@ def query(scope: Scope, type: Any) -> Any:
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         head, bracket, key = name.partition("[")
         if head in lists and key in ("", "]"):
-            fields.setdefault(head, []).append(value)
+            listed = fields.setdefault(head, [])
+            if isinstance(listed, list):
+                listed.append(value)
         elif bracket and key.endswith("]"):
             nested = fields.setdefault(head, {})
             if isinstance(nested, dict):

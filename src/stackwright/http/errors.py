@@ -3,7 +3,6 @@
 import msgspec
 
 from stackwright.errors import StackwrightError
-from stackwright.kit.decoding import from_decoding as from_decoding
 
 
 def envelope(error: StackwrightError) -> bytes:

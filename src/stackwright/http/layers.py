@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,9 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stackwright.errors import InvalidRequest, StackwrightError, Unauthenticated, Unavailable
 from stackwright.http import errors
 from stackwright.http.body import ClientGone
-from stackwright.http.metrics import Requests
+from stackwright.http.metrics import HUNG_UP, Requests
 from stackwright.http.operation import respond
 from stackwright.http.router import WEBSOCKET
+from stackwright.http.websocket import BROKEN
 
 log = logging.getLogger("stackwright.http")
 
@@ -49,7 +51,7 @@ class Boundary:
         try:
             await self._app(scope, receive, stamped)
         except ClientGone:
-            status = 499
+            status = HUNG_UP
         except asyncio.CancelledError:
             # Only the end of the process cancels a request from outside.
             await self._refuse(
@@ -72,7 +74,7 @@ class Boundary:
         async def renamed(message: Message) -> None:
             nonlocal status
             if message["type"] == "websocket.accept":
-                status = 101
+                status = HTTPStatus.SWITCHING_PROTOCOLS
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], header]
@@ -85,11 +87,11 @@ class Boundary:
         except asyncio.CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - as for a request
-            if status != 101:
+            if status != HTTPStatus.SWITCHING_PROTOCOLS:
                 await self._refuse(error, scope, renamed, begun=False)
                 return
             self._log_failure(error, _told(error), scope)
-            await send({"type": "websocket.close", "code": 1011, "reason": "The server had an error."})
+            await send({"type": "websocket.close", "code": BROKEN, "reason": "The server had an error."})
         finally:
             if self._log_requests:
                 self._tell(scope, status, time.perf_counter() - started)

@@ -4,6 +4,9 @@ import asyncio
 
 from prometheus_client import Counter, Gauge, Histogram
 
+HUNG_UP = 499
+"""The status of a request whose caller did not wait for its answer."""
+
 _TOTAL = Counter("stackwright_requests", "Requests answered.", ["operation", "status"])
 _SECONDS = Histogram(
     "stackwright_request_seconds",
@@ -27,7 +30,7 @@ class Requests:
         _ACTIVE.inc()
 
     def end(self, operation: str, status: int, seconds: float) -> None:
-        """Count one request; `status` 499 is a caller who hung up."""
+        """Count one request."""
         self.active -= 1
         _ACTIVE.dec()
         child = self._children.get((operation, status))

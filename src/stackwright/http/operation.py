@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 from stackwright.errors import InvalidRequest
 from stackwright.http.body import Bodies, query
 from stackwright.http.call import Call, Json, Stream
-from stackwright.http.errors import from_decoding
 from stackwright.http.sse import send_stream
 from stackwright.http.watch import while_connected
+from stackwright.kit.decoding import from_decoding
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
 H = TypeVar("H", bound=Handler)

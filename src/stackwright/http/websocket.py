@@ -9,12 +9,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from stackwright.errors import InvalidRequest
 from stackwright.http.lifecycle import Lifecycle
-from stackwright.http.metrics import Requests
+from stackwright.http.metrics import HUNG_UP, Requests
 from stackwright.http.operation import services_of
 
 Handler = Callable[..., Coroutine[Any, Any, None]]
 
-NORMAL, GOING_AWAY = 1000, 1001
+NORMAL, GOING_AWAY, BROKEN = 1000, 1001, 1011
 """Why a connection is closed, in RFC 6455's numbers."""
 
 
@@ -72,9 +72,9 @@ class Socket:
     async def working(self, operation: str) -> AsyncIterator[Callable[[int], None]]:
         """Count what is done for one message like a request: the server does not stop before it is done.
 
-        Yields what to call with the status. Where nobody calls it, the caller has hung up: 499, as for a request.
+        Yields what to call with the status. Where nobody calls it, the caller has hung up.
         """
-        status = 499
+        status = HUNG_UP
         started = time.perf_counter()
 
         def ended(how: int) -> None:
