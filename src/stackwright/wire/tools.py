@@ -8,7 +8,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-9_.-
 
 
 class _Tool(Struct, kw_only=True, tag_field="type"):
-    pass
+    allowed_callers: list[Literal["direct", "programmatic"]] | UnsetType | None = UNSET
+    """Whether the model calls the tool itself, or from a program that it writes."""
 
 
 class FunctionTool(_Tool, kw_only=True, tag="function"):

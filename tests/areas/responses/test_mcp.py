@@ -336,6 +336,7 @@ async def test_a_connector_of_the_run_file_is_called_by_its_name(ask: Asking) ->
         ({"connector_id": "connector_gmail"}, "tools[0]", "either"),
         ({"tunnel_id": "tunnel_" + "0" * 32}, "tools[0].tunnel_id", "not supported"),
         ({"defer_loading": True}, "tools[0].defer_loading", "not supported"),
+        ({"allowed_callers": ["programmatic"]}, "tools[0].allowed_callers", "['direct']"),
         ({"headers": {"a b": "c"}}, "tools[0].headers", "cannot be sent"),
         ({"headers": {"a": "b\r\nc: d"}}, "tools[0].headers", "cannot be sent"),
         ({"headers": {"Host": "elsewhere"}}, "tools[0].headers", "cannot be sent"),

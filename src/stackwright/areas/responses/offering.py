@@ -116,6 +116,12 @@ class Kit:
         return found
 
     def _add(self, tool: Tool, param: str, found: Offered) -> None:
+        if tool.allowed_callers and "direct" not in tool.allowed_callers:
+            raise InvalidRequest(
+                "Nothing here calls tools from programs. Let the model call this one: 'allowed_callers': ['direct'].",
+                param=f"{param}.allowed_callers",
+                code="unsupported_parameter",
+            )
         match tool:
             case FunctionTool():
                 _offer(_function(tool), Offer(kind="function", name=tool.name), param, found)
