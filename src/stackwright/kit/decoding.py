@@ -9,8 +9,8 @@ from stackwright.errors import InvalidRequest
 _PATH = re.compile(r" - at (?:`key` in )?`\$(.*)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
 _MISSING = re.compile(r"^Object missing required field `(.+?)`$")
-_UNKNOWN = re.compile(r"^Object contains unknown field `(.+?)`$")
-_PATTERN = re.compile(r"^Expected `str` matching regex '(.+)'$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.*?)`$")
+_PATTERN = re.compile(r"^Expected `str` matching regex '(.+?)(?:\(\?!\\\\n\))?'$")
 _BOUND = re.compile(r"^Expected `(?P<want>\w+)` (?P<bound>of length )?(?P<op>[<>]=?) (?P<limit>\S+)$")
 
 _NOUNS = {

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stackwright.kit.patterns import whole
 from stackwright.wire.include import Include
 from stackwright.wire.items import InputItem, OutputItem
 from stackwright.wire.metadata import Metadata
@@ -25,7 +26,7 @@ class JsonObject(Struct, tag="json_object", tag_field="type"):
 class JsonSchema(Struct, tag="json_schema", tag_field="type", kw_only=True):
     """JSON that a schema describes."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-zA-Z0-9_-]+$")]
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=whole("[a-zA-Z0-9_-]+"))]
     schema: dict[str, Any]
     strict: bool | None = None
     description: str | UnsetType = UNSET

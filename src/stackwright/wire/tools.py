@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-9_.-]+$")]
+from stackwright.kit.patterns import whole
+
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=whole("[a-zA-Z0-9_.-]+"))]
 
 
 class _Tool(Struct, kw_only=True, tag_field="type"):

@@ -135,6 +135,8 @@ def test_values_as_text(declaration: dict[str, Any], value: Any, shown: str) -> 
         ({"type": "string", "pattern": "^[a-z]+$"}, "A", "expected a match of '^[a-z]+$', got 'A'"),
         ({"type": "string", "pattern": "^x$", "sensitive": True}, "hunter2", "expected a match of '^x$'"),
         ({"type": "string"}, IMAGE, "expected string, got input_image"),
+        ({"type": "string"}, {"type": ["input_text"]}, "expected string, got an object"),
+        ({"type": "boolean"}, {"type": {"input_text": 1}}, "expected boolean, got an object"),
     ],
 )
 def test_values_that_do_not_fit(declaration: dict[str, Any], value: Any, complaint: str) -> None:
@@ -149,6 +151,9 @@ def test_paths_lead_into_json_values() -> None:
     assert merged.fields["instructions"] == "Ada 1"
     error = refusal({"user": {}}, instructions="{{ user.name }}")
     assert error.message == "Invalid value for prompt variable 'user': it has no 'name'."
+    beyond = "9" * 5000
+    error = refusal({"user": ["Ada"]}, instructions="{{ user." + beyond + " }}")
+    assert error.message == f"Invalid value for prompt variable 'user': it has no '{beyond}'."
 
 
 def test_a_pattern_takes_time_linear_in_the_text() -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from stackwright.kit.patterns import whole
 from stackwright.ports.inference import ModelKind
 
 Scalar = str | int | float | bool
@@ -40,7 +41,7 @@ class ModelDeleted(Struct, kw_only=True):
 class Registration(Struct, kw_only=True):
     """A name given to a provider's model, by the run file or by a caller (Llama Stack's body)."""
 
-    model_id: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    model_id: Annotated[str, Meta(min_length=1, max_length=256, pattern=whole(r"[^\x00-\x1f\x7f]+"))]
     provider_id: str | None = None
     provider_model_id: str | None = None
     model_type: ModelKind = "llm"

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from stackwright.areas.prompts.failures import UnknownLabel, UnknownVersion
-from stackwright.areas.prompts.types import LABEL_PATTERN, Selector
+from stackwright.areas.prompts.types import LABEL, Selector
 from stackwright.errors import InvalidRequest
 
 DRAFT = "draft"
 LATEST = "latest"
-_LABEL = re.compile(LABEL_PATTERN)
+_LABEL = re.compile(LABEL)
 RESERVED = (LATEST, DRAFT, "default")
 
 
@@ -57,7 +57,7 @@ def check_label(name: str) -> None:
     """Raise `InvalidRequest` for what is no name of a label, or means something else already."""
     if not _LABEL.fullmatch(name):
         raise InvalidRequest(
-            f"Invalid label '{name}': expected a string that matches the pattern '{LABEL_PATTERN}'.", param="label"
+            f"Invalid label '{name}': expected a string that matches the pattern '^{LABEL}$'.", param="label"
         )
     if name in RESERVED:
         raise InvalidRequest(

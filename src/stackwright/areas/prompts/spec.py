@@ -9,12 +9,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stackwright.errors import InvalidRequest
 from stackwright.kit.decoding import from_decoding
+from stackwright.kit.patterns import whole
 from stackwright.wire.metadata import Metadata
 from stackwright.wire.responses import ResponseRequest
 
 VariableType = Literal["string", "integer", "number", "boolean", "enum", "json", "image", "file"]
 Role = Literal["user", "assistant", "system", "developer"]
-NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -44,7 +44,7 @@ class TemplateMessage(Struct, kw_only=True, omit_defaults=True, forbid_unknown_f
     type: Literal["message"] | UnsetType = UNSET
 
 
-VariableName = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=64)]
+VariableName = Annotated[str, Meta(pattern=whole("[A-Za-z_][A-Za-z0-9_]*"), max_length=64)]
 
 
 class Spec(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

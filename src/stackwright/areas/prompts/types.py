@@ -6,13 +6,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stackwright.areas.prompts.spec import Declaration, Spec, TemplateMessage, VariableName
 from stackwright.kit.page import Page, PageQuery
+from stackwright.kit.patterns import whole
 from stackwright.wire.metadata import Metadata
 
 Policy = Literal["follow", "pinned"]
-PromptId = Annotated[str, Meta(pattern=r"^pmpt_[A-Za-z0-9_-]{1,128}$")]
-Name = Annotated[str, Meta(pattern=r"^[^\s/?#%][^/?#%\n]{0,127}$")]
-LABEL_PATTERN = r"^[a-z][a-z0-9_.-]{0,62}$"
-LabelName = Annotated[str, Meta(pattern=LABEL_PATTERN)]
+PromptId = Annotated[str, Meta(pattern=whole(r"pmpt_[A-Za-z0-9_-]{1,128}"))]
+Name = Annotated[str, Meta(pattern=whole(r"[^\s/?#%][^/?#%\n]{0,127}"))]
+LABEL = r"[a-z][a-z0-9_.-]{0,62}"
+LabelName = Annotated[str, Meta(pattern=whole(LABEL))]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
 Note = Annotated[str, Meta(max_length=2000)]

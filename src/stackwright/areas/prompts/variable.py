@@ -49,7 +49,7 @@ class Variable:
 
     def taken(self, value: Any) -> Any:
         """Return the value as what was declared. `Wrong` when it is not that."""
-        if type(value) is dict and value.get("type") in PARTS and self.declaration.type != "json":
+        if self.declaration.type != "json" and _is_part(value):
             value = self._unwrapped(value)
         return self._check(value)
 
@@ -68,7 +68,7 @@ class Variable:
             text = value
         elif type(value) in (int, float, bool):
             text = _encode(value).decode()
-        elif self.inferred and type(value) is dict and value.get("type") in PARTS:
+        elif self.inferred and _is_part(value):
             return value
         else:
             raise self._unlike(value)
@@ -155,9 +155,15 @@ class Variable:
     def _inside(self, value: Any, step: str, path: Sequence[str]) -> Any:
         if type(value) is dict and step in value:
             return value[step]
-        if type(value) is list and step.isdecimal() and int(step) < len(value):
+        # A step longer than any list; Python would not even read it as a number.
+        if type(value) is list and step.isdecimal() and len(step) < 20 and int(step) < len(value):
             return value[int(step)]
         raise Wrong(f"it has no '{'.'.join(path)}'")
+
+
+def _is_part(value: Any) -> bool:
+    # The type may be anything that JSON has, lists too, which no dictionary can look up.
+    return type(value) is dict and type(kind := value.get("type")) is str and kind in PARTS
 
 
 def _plain(bound: float) -> str:
