@@ -135,6 +135,7 @@ def test_too_much_or_too_odd_is_refused_and_nothing_is_added(server: RunningServ
     assert server.get(path + "?after=msg_none").error["param"] == "after"
     assert server.get(path + "?limit=101").error["param"] == "limit"
     assert server.get(path + "?include[]=everything").error["param"] == "include[0]"
+    assert server.get(path + "?include[a]=x&include[]=y").error["param"] == "include"
     assert [item.id for item in client.conversations.items.list(talk.id)] == ["msg_1"]
 
 
