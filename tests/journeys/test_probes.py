@@ -37,7 +37,8 @@ def test_metrics_count_what_models_are_asked_and_what_they_cost(server: RunningS
 def test_metrics_tell_of_backends_and_queues(server: RunningServer) -> None:
     text = server.get("/metrics").body.decode()
     assert 'stackwright_backend_up{backend="sql_default"} 1.0' in text
-    assert 'stackwright_write_queue_depth{store="inference"} 0.0' in text
+    for store in ("inference", "responses"):
+        assert f'stackwright_write_queue_depth{{store="{store}"}} 0.0' in text
 
 
 def test_the_openapi_document_describes_every_route(server: RunningServer) -> None:

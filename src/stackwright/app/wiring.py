@@ -11,7 +11,6 @@ from stackwright.app import gauges, probes, retention, stores
 from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts, responses
 from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import RunFile
-from stackwright.errors import StackwrightError
 from stackwright.http import openapi
 from stackwright.http.body import Bodies
 from stackwright.http.layers import Boundary, Principal
@@ -109,18 +108,18 @@ class _Areas(NamedTuple):
 
 async def _open_areas(run: RunFile, backends: NamedBackends, catalog: models.Catalog, stack: AsyncExitStack) -> _Areas:
     await stack.enter_async_context(catalog.kept_fresh())
-    store = stores.completion_store(run, backends)
-    await store.prepare()
-    await stack.enter_async_context(gauges.kept(backends, {"inference": lambda: store.waiting}))
-    talks = stores.conversation_store(run, backends)
-    await talks.prepare()
-    templates = stores.prompts(run, backends)
-    await templates.prepare()
+    store, talks = stores.completion_store(run, backends), stores.conversation_store(run, backends)
+    templates, answers = stores.prompts(run, backends), stores.response_store(run, backends)
+    for one in (store, talks, templates, answers):
+        await one.prepare()
+    depths = {"inference": lambda: store.waiting, "responses": lambda: answers.waiting}
+    await stack.enter_async_context(gauges.kept(backends, depths))
     await stack.enter_async_context(templates.memory.kept_fresh())
     service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
     history = conversations.Conversations(talks)
-    answers, worker = await _responses(run, backends, catalog, history, templates, stack)
-    return _Areas(catalog, store, service, history, templates, answers, worker)
+    intake = _intake(run, backends, answers, catalog, history, templates)
+    made, worker = await _responses(run, backends, answers, intake, history, stack)
+    return _Areas(catalog, store, service, history, templates, made, worker)
 
 
 def _services(run: RunFile, areas: _Areas) -> dict[type, object]:
@@ -138,25 +137,28 @@ def _services(run: RunFile, areas: _Areas) -> dict[type, object]:
     }
 
 
-async def _responses(
+def _intake(
     run: RunFile,
     backends: NamedBackends,
+    store: responses.ResponseStore,
     catalog: models.Catalog,
     history: conversations.Conversations,
     templates: prompts.Prompts,
-    stack: AsyncExitStack,
-) -> tuple[responses.Responses, Worker]:
-    store = stores.response_store(run, backends)
-    if history.backend_name != store.backend_name:
-        raise StackwrightError(
-            "storage.stores.responses and storage.stores.conversations are in different backends. A response and what "
-            "it adds to its conversation are written in one transaction: put both in one backend."
-        )
-    await store.prepare()
+) -> responses.Intake:
     kit = responses.Kit(run.responses.ignore_tools)
     remote = responses.Remote(Reach(run.responses.mcp), _connectors(run))
     seals = responses.Seals(backends.kv(run.storage.stores.metadata))
-    intake = responses.Intake(catalog, store, history, templates, kit, remote, seals)
+    return responses.Intake(catalog, store, history, templates, kit, remote, seals)
+
+
+async def _responses(
+    run: RunFile,
+    backends: NamedBackends,
+    store: responses.ResponseStore,
+    intake: responses.Intake,
+    history: conversations.Conversations,
+    stack: AsyncExitStack,
+) -> tuple[responses.Responses, Worker]:
     queue = stores.response_jobs(run, backends)
     await queue.prepare()
     maker = responses.Maker(intake, store, history)

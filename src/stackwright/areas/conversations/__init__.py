@@ -9,8 +9,8 @@ Another area reads and extends a conversation through `Conversations`:
         yield from conversations.appending(tenant, conversation_id, items)
     await backend.transact(script)
 
-The script must run on the backend that `conversations.backend_name` names: one transaction is one database. The run
-file is refused when it keeps responses and conversations in different ones.
+The script must run in the database of the conversations: one transaction is one database. A run file that keeps
+responses and conversations in different ones is refused.
 """
 
 from stackwright.areas.conversations.items import ItemRow

@@ -31,11 +31,6 @@ class Conversations:
     def __init__(self, store: ConversationStore) -> None:
         self._store = store
 
-    @property
-    def backend_name(self) -> str:
-        """The backend that `appending` must run on."""
-        return self._store.backend_name
-
     async def history(self, tenant: str, conversation_id: str) -> list[Item]:
         """Return all items, oldest first. `NotFound` when there is no such conversation."""
         return decode_many(await self._store.history(tenant, conversation_id))

@@ -59,11 +59,6 @@ class ConversationStore:
         return self._table.name
 
     @property
-    def backend_name(self) -> str:
-        """The backend that the rows are in, and that `appending` must run on."""
-        return self._backend.name
-
-    @property
     def migrations(self) -> Sequence[Migration]:
         """Every step from nothing to the present schema."""
         return self._table.migrations

@@ -99,11 +99,6 @@ class ResponseStore:
         return self._table.name
 
     @property
-    def backend_name(self) -> str:
-        """The backend that the rows are in."""
-        return self._queue.name
-
-    @property
     def migrations(self) -> Sequence[Migration]:
         """Every step from nothing to the present schema."""
         return self._table.migrations
