@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from stackwright.areas.conversations import Conversations
-from stackwright.areas.responses.intake import Accepted, Intake, Ready
+from stackwright.areas.responses.beginning import Accepted
+from stackwright.areas.responses.intake import Intake, Ready
 from stackwright.areas.responses.journal import entries
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.engine.run import Run, broken
