@@ -7,16 +7,7 @@ from stackwright.areas.responses.offering import Function, Offered
 from stackwright.engine.state import AskModel
 from stackwright.errors import InvalidRequest
 from stackwright.wire.items import MCPCall
-from stackwright.wire.tools import (
-    ChooseAllowed,
-    ChooseApplyPatch,
-    ChooseCustom,
-    ChooseFunction,
-    ChooseLocalShell,
-    ChooseMcp,
-    ChooseShell,
-    ToolChoice,
-)
+from stackwright.wire.tools import ChooseAllowed, ChooseCustom, ChooseFunction, ChooseMcp, ToolChoice
 
 
 class Toolbox:
@@ -65,8 +56,6 @@ def choice(chosen: ToolChoice | None, offered: Offered) -> tuple[list[Function],
             return _only(_names_of(wanted, offered, "tool_choice"), offered), "required"
         case ChooseFunction() | ChooseCustom():
             wanted = {"type": "function" if isinstance(chosen, ChooseFunction) else "custom", "name": chosen.name}
-        case ChooseShell() | ChooseLocalShell() | ChooseApplyPatch():
-            wanted = {"type": str(chosen.__struct_config__.tag)}
         case _:
             wanted = {"type": str(chosen.__struct_config__.tag)}
     [name, *_] = _names_of(wanted, offered, "tool_choice")
