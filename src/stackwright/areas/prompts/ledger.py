@@ -85,15 +85,25 @@ class Ledger:
 
     def change(self, who: Who, held: Held, type: str, data: Mapping[str, Any], **fields: Any) -> Script[PromptRow]:
         """Set fields of a prompt, and tell of it."""
-        fields |= {"revision": held.row.revision + 1, "updated_at": int(time.time())}
-        if any(name in fields for name in SEARCHED):
-            fields["searched"] = searched(held.row, **fields)
+        fields = stamped(held.row, fields)
         yield self.tables.change(who.tenant, held.row.id, fields)
         yield from self.record(who, held.change, held.row.id, type, data)
         return msgspec.structs.replace(held.row, **fields)
 
     def record(self, who: Who, change: int, prompt_id: str, type: str, data: Mapping[str, Any]) -> Script[None]:
         """Tell of a change."""
-        now = int(time.time())
-        event = EventRow(ids.mint("evt_"), prompt_id, change, type, who.actor, who.request_id, now, json_text(data))
-        yield self.tables.events.insert_do(who.tenant, event)
+        yield self.tables.events.insert_do(who.tenant, event_of(who, change, prompt_id, type, data))
+
+
+def stamped(row: StoredPrompt, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changed fields of a prompt with those that follow from any change."""
+    changed = {**fields, "revision": row.revision + 1, "updated_at": int(time.time())}
+    if any(name in fields for name in SEARCHED):
+        changed["searched"] = searched(row, **fields)
+    return changed
+
+
+def event_of(who: Who, change: int, prompt_id: str, type: str, data: Mapping[str, Any]) -> EventRow:
+    """Return what tells of a change."""
+    now = int(time.time())
+    return EventRow(ids.mint("evt_"), prompt_id, change, type, who.actor, who.request_id, now, json_text(data))

@@ -56,7 +56,7 @@ class Prompts:
         self._listing = Listing(self._tables)
         self.memory = Memory(self._tables)
         self.drafts = Drafts(self._tables, ledger, self.memory)
-        self.versions = Versions(self._tables, self._writes, self.memory, self.drafts)
+        self.versions = Versions(self._tables, ledger, self.memory, self.drafts)
         self.transfer = Transfer(self._tables, ledger, self.memory)
 
     @property

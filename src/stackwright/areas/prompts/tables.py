@@ -1,11 +1,12 @@
 """The tables of prompts, and the statements that are not a typed row's."""
 # ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from stackwright.areas.prompts.retention import DeletedPrompts, OldEvents
 from stackwright.areas.prompts.rows import DraftRow, EventRow, PointerRow, PromptRow, StoredPrompt, VersionRow
-from stackwright.storage.sql import Do, Migration, SqlBackend, Value
+from stackwright.storage.sql import Do, Look, Migration, Row, SqlBackend, Value, Whole
 from stackwright.storage.sql.columns import Columns, quoted
 from stackwright.storage.sql.rows import Table
 
@@ -39,6 +40,16 @@ class Tables:
         self._last_change = f"SELECT value FROM {self._sequence} WHERE id = 1"
         self._one = one
         self._changes: dict[tuple[str, ...], str] = {}
+        self._publications: dict[tuple[str, ...], str] = {}
+        prompts, columns = self.prompts.columns.names, self.versions.names
+        self._newest = {
+            named: render(
+                f"SELECT {_of('p', prompts)}, {_of('v', columns)} FROM {self._prompts} p JOIN {self._versions} v "
+                "ON v.tenant = p.tenant AND v.prompt_id = p.id AND v.version = p.last_version "
+                f"WHERE p.tenant = $1 AND p.{'name' if named else 'id'} = $2"
+            )
+            for named in (False, True)
+        }
 
     @property
     def migrations(self) -> list[Migration]:
@@ -97,6 +108,43 @@ class Tables:
         """Insert a version. The primary key is the last word on its number."""
         return Do(self._add_version, (tenant, *self.versions.encode(row)))
 
+    def newest(self, tenant: str, reference: str, *, named: bool) -> Do:
+        """Select a prompt together with its newest version, for `with_version`."""
+        return Look(self._newest[named], (tenant, reference))
+
+    def with_version(self, row: Row) -> tuple[StoredPrompt, VersionRow]:
+        """Decode what `newest` selects."""
+        width = len(self.prompts.columns.names)
+        return self.prompts.columns.decode(row[:width]), self.versions.decode(row[width:])
+
+    def publish(
+        self, tenant: str, revision: int, fields: Mapping[str, Value], version: VersionRow, event: EventRow
+    ) -> Do:
+        """Add a version and tell of it, if the prompt is at that revision still; returns one row if it was. The
+        change's number is taken here. For a database that is `compound`."""
+        names = tuple(fields)
+        if names not in self._publications:
+            self._publications[names] = self._publication(names)
+        head = (tenant, version.prompt_id, revision)
+        told = [getattr(event, name) for name in self.events.columns.names if name != "change"]
+        return Whole(self._publications[names], (*head, *fields.values(), *self.versions.encode(version), *told))
+
+    def _publication(self, names: Sequence[str]) -> str:
+        places = itertools.count(4)
+        changes = ", ".join(f"{quoted(name)} = ${next(places)}" for name in names)
+        version = ", ".join(f"${next(places)}" for _ in self.versions.names)
+        told = self.events.columns
+        event = ", ".join("changed.number" if name == "change" else f"${next(places)}" for name in told.names)
+        # The prompt waits for the number, as every change does: in another order two changes could lock each other out.
+        return self.backend.render(
+            f"WITH turn AS ({self._next_change}), changed AS ("
+            f"UPDATE {self._prompts} SET {changes} FROM turn WHERE tenant = $1 AND id = $2 AND revision = $3 "
+            "RETURNING turn.value AS number), "
+            f"added AS (INSERT INTO {self._versions} (tenant, {self.versions.listed}) "
+            f"SELECT $1, {version} FROM changed) "
+            f"INSERT INTO {self._events} (tenant, {told.listed}) SELECT $1, {event} FROM changed RETURNING id"
+        )
+
     def yank(self, tenant: str, prompt_id: str, version: int, reason: str | None) -> Do:
         """Mark a version as not to be chosen."""
         sql = (
@@ -151,6 +199,10 @@ class Tables:
             f"WHERE seq > $1 ORDER BY seq LIMIT {int(limit)}"
         )
         return Do(self.backend.render(sql), (after,))
+
+
+def _of(table: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{table}.{quoted(name)}" for name in names)
 
 
 def _insert(table: str, columns: Columns[VersionRow] | Columns[DraftRow]) -> str:

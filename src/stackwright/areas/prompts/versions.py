@@ -11,8 +11,9 @@ from stackwright.areas.prompts.content import Content, content, content_of, spec
 from stackwright.areas.prompts.diff import Diff, DiffQuery, compare
 from stackwright.areas.prompts.drafts import Drafts
 from stackwright.areas.prompts.failures import Moved, UnknownVersion
-from stackwright.areas.prompts.ledger import Who, Written
+from stackwright.areas.prompts.ledger import Ledger, Who, Written
 from stackwright.areas.prompts.memory import Memory
+from stackwright.areas.prompts.publishing import Publication, Publishing
 from stackwright.areas.prompts.rows import PromptRow
 from stackwright.areas.prompts.selecting import DRAFT, LATEST, number_of
 from stackwright.areas.prompts.spec import Spec, unpacked
@@ -33,10 +34,10 @@ from stackwright.storage.sql import Script
 class Versions:
     """The versions of all prompts."""
 
-    def __init__(self, tables: Tables, writes: Writes, memory: Memory, drafts: Drafts) -> None:
+    def __init__(self, tables: Tables, ledger: Ledger, memory: Memory, drafts: Drafts) -> None:
         self._tables = tables
         self._backend = tables.backend
-        self._writes = writes
+        self._publishing, self._writes = Publishing(ledger), Writes(ledger)
         self._memory = memory
         self._drafts = drafts
 
@@ -63,10 +64,10 @@ class Versions:
         return shown.prompt(written.prompt, self._memory.hold(who.tenant, written.version))
 
     async def _publish(self, who: Who, reference: str, new: Content, body: NewVersion) -> Written:
+        wanted = Publication(new, body.base_version, body.set_default, body.labels)
+
         def script() -> Script[Written]:
-            return self._writes.publish(
-                who, reference, new, base=body.base_version, set_default=body.set_default, labels=body.labels
-            )
+            return self._publishing.publish(who, reference, wanted)
 
         try:
             written = await self._backend.transact(script)

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stackwright.areas.prompts.content import Content
-from stackwright.areas.prompts.failures import Exists, InUse, Moved, PreconditionFailed
-from stackwright.areas.prompts.ledger import Held, Ledger, Who, Written
-from stackwright.areas.prompts.pointing import packed_labels
-from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, VersionRow, json_text, noted, searched
+from stackwright.areas.prompts.failures import Exists, InUse, PreconditionFailed
+from stackwright.areas.prompts.ledger import Ledger, Who, Written
+from stackwright.areas.prompts.publishing import version_of
+from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, json_text, noted, searched
 from stackwright.areas.prompts.selecting import check_label
 from stackwright.areas.prompts.tables import Tables
 from stackwright.storage.sql import Script
@@ -31,7 +31,7 @@ class Writes:
         change = yield from self._ledger.turn()
         yield from self._free(who, row)
         yield self._tables.prompts.insert_do(who.tenant, row)
-        version = _version(who, row.id, 1, content, parent=None)
+        version = version_of(who, row.id, 1, content, parent=None)
         yield self._tables.add_version(who.tenant, version)
         yield from self._ledger.record(who, change, row.id, "prompt.created", {"version": 1})
         return Written(row, version)
@@ -46,62 +46,6 @@ class Writes:
         taken = yield self._tables.by_name(who.tenant, name)
         if taken:
             raise Exists("name", f"The prompt '{taken[0][0]}' has the name '{name}'.")
-
-    def publish(
-        self,
-        who: Who,
-        reference: str,
-        content: Content,
-        *,
-        base: int | None,
-        set_default: bool | None,
-        labels: Sequence[str],
-    ) -> Script[Written]:
-        """Add a version. Content that is the newest one's returns that; a base that is not the newest is `Moved`."""
-        for label in labels:
-            check_label(label)
-        held = yield from self._ledger.held(who, reference)
-        row = held.row
-        newest = yield from self._ledger.version(who, row, row.last_version)
-        if newest.hash == content.hash and not newest.yanked:
-            same = yield from self._pointed(who, held, newest.version, set_default=bool(set_default), labels=labels)
-            return Written(same, newest)
-        if base is not None and base != row.last_version:
-            raise Moved(base, row.last_version)
-        number = row.last_version + 1
-        version = _version(who, row.id, number, content, parent=base or row.last_version)
-        yield self._tables.add_version(who.tenant, version)
-        follows = row.default_policy == "follow" if set_default is None else set_default
-        kept = row.label_versions | dict.fromkeys(labels, number)
-        changed = yield from self._ledger.change(
-            who,
-            held,
-            "prompt.version.published",
-            {"version": number, "hash": version.hash, "default": follows, "labels": list(labels)},
-            last_version=number,
-            latest_version=number,
-            default_version=number if follows else row.default_version,
-            labels=packed_labels(kept),
-            text=content.text[:TEXT],
-            notes=noted(content.note, row.notes),
-        )
-        return Written(changed, version)
-
-    def _pointed(
-        self, who: Who, held: Held, number: int, *, set_default: bool, labels: Sequence[str]
-    ) -> Script[PromptRow]:
-        """Point what a publication asked for at a version that was there already."""
-        row = held.row
-        kept = row.label_versions | dict.fromkeys(labels, number)
-        default = number if set_default else row.default_version
-        if kept == row.label_versions and default == row.default_version:
-            return row
-        data = {"version": number, "default": set_default, "labels": list(labels)}
-        return (
-            yield from self._ledger.change(
-                who, held, "prompt.version.published", data, default_version=default, labels=packed_labels(kept)
-            )
-        )
 
     def update(self, who: Who, reference: str, etag: str | None, fields: Mapping[str, Any]) -> Script[PromptRow]:
         """Change what is not versioned."""
@@ -147,18 +91,3 @@ class Writes:
         if held.row.archived_at is None:
             return held.row
         return (yield from self._ledger.change(who, held, "prompt.restored", {}, archived_at=None))
-
-
-def _version(who: Who, prompt_id: str, number: int, content: Content, *, parent: int | None) -> VersionRow:
-    return VersionRow(
-        prompt_id=prompt_id,
-        version=number,
-        hash=content.hash,
-        parent_version=parent,
-        note=content.note,
-        created_by=who.actor,
-        created_at=int(time.time()),
-        yanked=False,
-        yank_reason=None,
-        spec=content.spec,
-    )

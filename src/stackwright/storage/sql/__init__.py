@@ -28,6 +28,19 @@ class Do(NamedTuple):
     args: tuple[Value, ...] = ()
 
 
+class Look(Do):
+    """A read that a script does before it writes, and that holds nothing: it needs no transaction yet."""
+
+    __slots__ = ()
+
+
+class Whole(Do):
+    """A statement that is all its script writes, unless it returns no rows: a transaction of its own, and so one round
+    trip, when none has begun. What comes after it comes in another transaction."""
+
+    __slots__ = ()
+
+
 Script = Generator[Do, list[Row], T]
 """Yields statements, is sent their rows, returns the transaction's result. An exception from it rolls back its work
 alone. It may be run again from the start when the database asks for a retry, so it is built by a factory."""
@@ -45,6 +58,9 @@ class SqlBackend(Protocol):
     its `pool_timeout`, `Conflict` on a unique violation, `StorageFull` when the disk is full."""
 
     name: str
+    compound: bool
+    """Whether a statement's WITH parts may write and feed each other. Where they may not, a script has no round trips
+    to save."""
 
     def render(self, sql: str) -> str:
         """Turn a statement of the shared subset into this database's own. Done once, when a store is made."""

@@ -37,6 +37,7 @@ class PostgresDatabase:
     """One Postgres database under one role. KV and SQL backends with the same address and credentials share it."""
 
     broken: str | None = None
+    compound = True
 
     def __init__(self, settings: PostgresBackend, *, name: str, application: str = "stackwright") -> None:
         """Prepare; nothing is opened before `open`.

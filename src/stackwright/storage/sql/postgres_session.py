@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from stackwright.errors import StackwrightError, Unavailable
-from stackwright.storage.sql import Do, Row, Script, Value
+from stackwright.storage.sql import Do, Look, Row, Script, Value, Whole
 from stackwright.storage.sql.failures import OutcomeUnknown
 from stackwright.storage.sql.postgres_errors import FOREIGN, ConnectionLost, NoAnswer, translate
 from stackwright.storage.sql.postgres_pool import PooledConnection
@@ -17,11 +17,12 @@ T = TypeVar("T")
 class Session:
     """A connection somebody holds for a moment, and the name of its backend for messages."""
 
-    __slots__ = ("_backend", "_connection")
+    __slots__ = ("_backend", "_begun", "_connection")
 
     def __init__(self, connection: PooledConnection, backend: str) -> None:
         self._connection = connection
         self._backend = backend
+        self._begun = False
 
     async def ask(self, do: Do) -> list[Row]:
         """Run one statement."""
@@ -41,21 +42,31 @@ class Session:
             await self._connection.executemany(sql, args)
 
     async def transact(self, script: Script[T]) -> T:
-        """Run a script in a transaction."""
+        """Run a script in a transaction, which begins with the first statement that needs one."""
         try:
-            with self._translating():
-                await self._connection.execute("BEGIN")
-            result = await play_async(script, self.ask)
-            with self._answer_owed(), self._translating():
-                await self._connection.execute("COMMIT")
+            result = await play_async(script, self._step)
+            if self._begun:
+                with self._answer_owed(), self._translating():
+                    await self._connection.execute("COMMIT")
         except Exception:
-            await self._roll_back()
+            if self._begun:
+                await self._roll_back()
             raise
         except BaseException:
             # Cancelled: hanging up rolls back without making the canceller wait for an answer.
             self._connection.terminate()
             raise
         return result
+
+    async def _step(self, do: Do) -> list[Row]:
+        if not self._begun:
+            if isinstance(do, Whole):
+                return await self.commit(do)
+            if not isinstance(do, Look):
+                with self._translating():
+                    await self._connection.execute("BEGIN")
+                self._begun = True
+        return await self.ask(do)
 
     async def _roll_back(self) -> None:
         if self._connection.is_closed():

@@ -36,6 +36,8 @@ _PAUSE = 0.005
 class SqliteDatabase:
     """One SQLite file. Several processes may use it at once."""
 
+    compound = False
+
     def __init__(self, path: Path, *, name: str, timeout: float, pool_timeout: float, read_only: bool = False) -> None:
         """Prepare; nothing is touched before `open`.
 

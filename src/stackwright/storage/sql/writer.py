@@ -34,6 +34,7 @@ class WriteQueue:
             batches: Most batches at once. SQLite has one writer whatever this says.
         """
         self.name = backend.name
+        self.compound = backend.compound
         self.depth = 0
         """Writes waiting for their commit."""
         self.render = backend.render
