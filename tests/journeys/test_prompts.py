@@ -123,6 +123,21 @@ def test_prompts_move_between_servers_with_their_ids(prompts_client: Stackwright
     assert rendered.request["instructions"] == "Hi from San Francisco, 30"
 
 
+def test_what_was_deleted_is_not_imported_without_a_word(prompts_client: Stackwright) -> None:
+    one = {"id": "pmpt_gone", "versions": [{"version": 1, "instructions": "one"}]}
+    more = {"id": "pmpt_gone", "versions": [*one["versions"], {"version": 2, "instructions": "two"}]}
+    prompts_client.prompts.import_([one])
+    prompts_client.prompts.delete("pmpt_gone")
+    for again in one, more:
+        with pytest.raises(ConflictError, match="was deleted here"):
+            prompts_client.prompts.import_([again])
+    deleted = [one for one in prompts_client.prompts.export().data if one["id"] == "pmpt_gone"]
+    assert prompts_client.prompts.import_(deleted).data[0].status == "unchanged"
+    prompts_client.post("/prompts/pmpt_gone/restore", cast_to=object)
+    assert prompts_client.prompts.import_([more]).data[0].versions == [2]
+    assert prompts_client.prompts.retrieve("pmpt_gone").prompt == "two"
+
+
 def test_a_response_needs_nothing_but_a_prompt(prompts_client: Stackwright) -> None:
     made = prompts_client.prompts.create(
         model="demo/echo",

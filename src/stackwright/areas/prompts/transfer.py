@@ -92,6 +92,12 @@ class Transfer:
             row = yield from self._made(who, change, one, contents)
             return Imported(id=one.id, status="created", versions=sorted(contents)), row
         row = self._tables.prompts.columns.decode(found[0])
+        if row.archived_at is not None and one.archived_at is None:
+            raise Settled(
+                f"Prompt '{row.id}' was deleted here. Restore it first: POST /v1/prompts/{row.id}/restore.",
+                param="data",
+                code="prompt_deleted",
+            )
         new: list[int] = []
         for version in sorted(one.versions, key=lambda version: version.version):
             new += yield from self._added(who, row, version, contents[version.version])
