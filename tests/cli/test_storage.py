@@ -284,6 +284,14 @@ def test_a_copy_that_makes_no_sense_is_refused(files: Site, arguments: Sequence[
     assert refused.stdout == ""
 
 
+def test_what_must_move_together_is_said_when_half_of_it_was_asked_for(files: Site) -> None:
+    stayed = files.copied("sql_default", "sql_other", "--stores", "responses,prompts")["stayed"]
+    assert stayed["storage.stores.inference"] == "not asked for"
+    assert "it must be in one backend with storage.stores.responses" in stayed["storage.stores.conversations"]
+    stayed = files.copied("sql_default", "sql_other", "--stores", "prompts")["stayed"]
+    assert set(stayed.values()) == {"not asked for"}
+
+
 def test_an_older_schema_is_refused_and_a_store_without_tables_is_none(files: Site) -> None:
     _execute(files.folder / "sql.db", "DELETE FROM stackwright_schema WHERE store = 'prompts'")
     _execute(files.folder / "sql.db", "DELETE FROM stackwright_schema WHERE store = 'responses' AND version > 1")

@@ -26,6 +26,11 @@ from stackwright.storage.copy.kv import KVPlace
 from stackwright.storage.copy.sqlite import sqlite_place
 
 _DEADLINE = 3.0
+_TOGETHER = {
+    "storage.stores.responses": "storage.stores.conversations",
+    "storage.stores.conversations": "storage.stores.responses",
+}
+"""Stores that one transaction writes."""
 
 
 class User(NamedTuple):
@@ -60,7 +65,7 @@ async def move(
     _check_pair(run.storage.backends, source, target)
     users = [user for user in users_of(run) if user.reference.backend == source]
     chosen = _chosen(users, source, only)
-    stayed = {user.path: "not asked for" for user in users if user not in chosen}
+    stayed = {user.path: _why_left(user.path, chosen) for user in users if user not in chosen}
     if run.storage.backends[source].type.startswith("kv_"):
         copied = await _move_namespaces(run, source, target, chosen, replace, tell)
     else:
@@ -113,6 +118,14 @@ def _chosen(users: Sequence[User], source: str, only: Sequence[str]) -> list[Use
     if not users:
         raise StackwrightError(f"No store and no provider refers to {source!r}: there is nothing to copy.")
     return [user for user in users if not only or user.name in only]
+
+
+def _why_left(path: str, chosen: Sequence[User]) -> str:
+    """Say why what refers to the source at `path` was not copied."""
+    other = _TOGETHER.get(path)
+    if any(user.path == other for user in chosen):
+        return f"not asked for; it must be in one backend with {other}: copy it, too, before you change the file"
+    return "not asked for"
 
 
 def _reference(reference: KVReference | SqlReference, target: str) -> dict[str, str]:
