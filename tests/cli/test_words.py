@@ -95,6 +95,8 @@ def test_every_provider_type_is_shown_with_a_sample_that_loads(tmp_path: Path) -
 
 
 def test_an_unknown_provider_type_gets_the_nearest_name(tmp_path: Path) -> None:
+    bare = run(tmp_path, "providers", "show", "vllm")
+    assert "no provider type 'vllm'. Did you mean 'remote::vllm'?" in bare.stderr
     done = run(tmp_path, "providers", "show", "remote::opnai")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Did you mean 'remote::openai'?" in done.stderr

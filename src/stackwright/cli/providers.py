@@ -28,7 +28,8 @@ def show(type: str) -> None:
     from stackwright.providers.registry import TYPES
 
     if type not in TYPES:
-        nearest = difflib.get_close_matches(type, TYPES, 1)
+        bare = [name for name in TYPES if name.partition("::")[2] == type]
+        nearest = bare or difflib.get_close_matches(type, TYPES, 1)
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         click.echo(f"There is no provider type '{type}'.{hint} `stackwright providers` lists them.", err=True)
         sys.exit(2)
