@@ -37,11 +37,27 @@ def test_colours_are_for_terminals(prompts: Prompts) -> None:
     prompts("create", "-", "--name", "colours", stdin="one\n")
     prompts("publish", "colours", "-", stdin="two\n")
     piped, shown = prompts("diff", "colours").stdout, prompts("diff", "colours", color=True).stdout
-    assert piped == "instructions changed\n@@ -1 +1 @@\n-one\n+two\n"
+    assert piped == "version 1 to version 2\ninstructions changed\n@@ -1 +1 @@\n-one\n+two\n"
     assert "\x1b[31m-one\x1b[0m" in shown
     assert "\x1b[32m+two\x1b[0m" in shown
     assert "\x1b[" in prompts("list", color=True).stdout
     assert "\x1b[" not in prompts("list").stdout
+
+
+def test_a_variable_may_be_json(prompts: Prompts) -> None:
+    prompts("create", "-", "--name", "typed", stdin="{{ city }} in {{ style.language }}")
+    given = ("--var", "city=[Oslo]", "--var", 'style:={"language": "Norwegian"}')
+    assert "[Oslo] in Norwegian\n" in prompts("render", "typed", *given).stdout
+    wrong = prompts("render", "typed", "--var", "style:={")
+    assert wrong.exit_code == 2
+    assert "--var style:={: no JSON stands after :=, Expecting property name" in wrong.stderr
+
+
+def test_a_publication_says_whether_it_is_the_default(prompts: Prompts) -> None:
+    prompts("create", "-", "--name", "held", stdin="one")
+    assert "version 2, the default" in prompts("publish", "held", "-", stdin="two").stdout
+    prompts("default", "held", "1")
+    assert "version 3, not the default" in prompts("publish", "held", "-", stdin="three").stdout
 
 
 def test_json_is_what_the_server_answered(prompts: Prompts, server: RunningServer) -> None:

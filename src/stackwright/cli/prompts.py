@@ -118,7 +118,7 @@ def publish(
 
 
 def _show_published(body: Any) -> None:
-    is_default = ", the default" if body["is_default"] else ""
+    is_default = ", the default" if body["is_default"] else ", not the default"
     click.echo(f"{body['prompt_id']}  version {body['version']}{is_default}  {body['hash'][:19]}")
 
 
@@ -165,6 +165,8 @@ def diff(server: Remote, prompt: str, to: str | None, **others: str | None) -> A
 def _show_diff(body: Any) -> None:
     if body["identical"]:
         click.echo(f"{body['from_version']} and {body['to_version']} are the same.")
+    else:
+        click.echo(click.style(f"version {body['from_version']} to version {body['to_version']}", fg="cyan"))
     for one in body["messages"]:
         click.echo(click.style(f"{one['path']} {one['change']}", bold=True))
         for line in one["lines"]:
@@ -181,7 +183,13 @@ def _show_diff(body: Any) -> None:
 @command.command()
 @click.argument("prompt")
 @click.option("--version", help="A number, a label, `latest`, `draft`.")
-@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable. May be repeated.")
+@click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable; NAME:=JSON for a value that is no text. May be repeated.",
+)
 @click.option("--input", "text", help="What the user says.")
 @options
 def render(server: Remote, prompt: str, version: str | None, variables: tuple[str, ...], text: str | None) -> Answer:
@@ -191,11 +199,16 @@ def render(server: Remote, prompt: str, version: str | None, variables: tuple[st
     return Answer(server.post("prompts", prompt, "render", body=body), _show_rendered)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise click.UsageError(f"--var {text}: write NAME=VALUE.")
-    return name, value
+    if not name.endswith(":"):
+        return name, value
+    try:
+        return name[:-1], json.loads(value)
+    except ValueError as error:
+        raise click.UsageError(f"--var {text}: no JSON stands after :=, {error}.") from None
 
 
 def _show_rendered(body: Any) -> None:
