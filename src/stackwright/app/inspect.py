@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from stackwright.app.stores import schemas
-from stackwright.config.references import references_in
+from stackwright.app.users import users_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of, groups
 from stackwright.config.storage import SqliteBackend
@@ -90,12 +90,8 @@ def _made(run: RunFile, name: str) -> bool:
 
 def _users(run: RunFile) -> dict[str, list[str]]:
     users: dict[str, list[str]] = {}
-    for store, reference in run.storage.stores:
-        users.setdefault(reference.backend, []).append(store)
-    for entries in run.providers.values():
-        for entry in entries:
-            for reference in references_in(entry.config):
-                users.setdefault(reference.backend, []).append(entry.provider_id)
+    for user in users_of(run):
+        users.setdefault(user.reference.backend, []).append(user.name)
     return users
 
 

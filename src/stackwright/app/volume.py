@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stackwright.app.moving import users_of
 from stackwright.app.stores import MadeTable, sql_stores, tables_of
+from stackwright.app.users import users_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.storage import KVReference, SqliteBackend
 from stackwright.storage.backends import NamedBackends, open_backends

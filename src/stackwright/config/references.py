@@ -75,7 +75,7 @@ def check(root: Node, report: Report) -> None:
 def check_defaults(model: BaseModel, node: Node, backends: Mapping[str, str], report: Report) -> None:
     """Report references that stand nowhere in the file, because a nested default made them, and lead nowhere."""
     given = {str(child.value) for child in node.walk()}
-    for reference in references_in(model):
+    for _, reference in references_in(model):
         if backends and reference.backend not in backends and reference.backend not in given:
             names = ", ".join(backends)
             report.value(node, f"A default in here refers to a backend '{reference.backend}'. Declared: {names}.")
@@ -137,18 +137,19 @@ def _address(backend: Node | None, family: Family) -> tuple[str, ...]:
     return (str(kind.value) if kind else "", *(f"{key}={value}" for key, value in parts.items()))
 
 
-def references_in(value: object) -> Iterator[KVReference | SqlReference]:
+def references_in(value: object, path: str = "") -> Iterator[tuple[str, KVReference | SqlReference]]:
+    """Return every reference in a value, at any depth, each behind where it is; `path` is where the value is."""
     if isinstance(value, REFERENCES):
-        yield value
+        yield path, value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from references_in(getattr(value, name))
+            yield from references_in(getattr(value, name), f"{path}.{name}")
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from references_in(item)
+        for name, item in value.items():
+            yield from references_in(item, f"{path}.{name}")
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from references_in(item)
+        for place, item in enumerate(value):
+            yield from references_in(item, f"{path}[{place}]")
 
 
 def _family(reader: type) -> Family:
