@@ -8,7 +8,8 @@ from stackwright.kit.page import Order
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend, Value
 from stackwright.storage.sql.columns import quoted
 
-_TOGETHER = 20
+TOGETHER = 20
+"""Most rows that one statement writes."""
 
 
 class ItemRow(NamedTuple):
@@ -28,6 +29,7 @@ class ItemRows:
         # The parent's number is a key of eight bytes, and its look-up keeps tenants apart.
         here = f"conversation = (SELECT seq FROM {quoted(table_name)} WHERE tenant = $1 AND id = $2)"
         self._inserts: dict[int, str] = {}
+        self._appends: dict[int, str] = {}
         self._pages = {
             (order, after): backend.render(self._page_sql(here, order, after))
             for order in ("asc", "desc")
@@ -58,13 +60,31 @@ class ItemRows:
         """Write rows from `position` on, and return the ids of those that the conversation did not have yet.
         `conversation` is the number of the parent's row, which the script has locked."""
         added: list[str] = []
-        for start in range(0, len(rows), _TOGETHER):
-            some = rows[start : start + _TOGETHER]
+        for start in range(0, len(rows), TOGETHER):
+            some = rows[start : start + TOGETHER]
             args: list[Value] = [conversation]
             for place, row in enumerate(some, position + start):
                 args += (place, row.id, row.body)
             added += [row[0] for row in (yield Do(self._insert(len(some)), tuple(args)))]
         return added
+
+    def append_do(self, counting: Do, rows: Sequence[ItemRow]) -> Do:
+        """Write at most `TOGETHER` new rows at the end, and return a row for each. For a database that is `compound`.
+
+        Args:
+            counting: Counts the parent's positions up, and returns its number and the next position; it has the first
+                three places. When it finds no parent, nothing is written.
+            rows: What to write. One that the conversation has already is a `Conflict`.
+        """
+        count = len(rows)
+        if count not in self._appends:
+            new = [f"({k}, CAST(${2 * k + 4} AS TEXT), CAST(${2 * k + 5} AS {{bytes}}))" for k in range(count)]
+            self._appends[count] = self._backend.render(
+                f"WITH counted AS ({counting.sql}) INSERT INTO {self._table} (conversation, position, id, body) "
+                f"SELECT counted.seq, counted.next_position - {count} + new.place, new.id, new.body "
+                f"FROM counted, (VALUES {', '.join(new)}) AS new (place, id, body) RETURNING id"
+            )
+        return Do(self._appends[count], (*counting.args, *(value for row in rows for value in row)))
 
     def delete_do(self, tenant: str, conversation_id: str, id: str) -> Do:
         """Delete an item; returns one row if there was one."""

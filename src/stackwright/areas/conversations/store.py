@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from stackwright.areas.conversations.items import ItemRow, ItemRows
+from stackwright.areas.conversations.items import TOGETHER, ItemRow, ItemRows
 from stackwright.areas.conversations.line import Line
 from stackwright.areas.conversations.retention import OldConversations
-from stackwright.errors import InvalidRequest, NotFound
+from stackwright.errors import Conflict, InvalidRequest, NotFound
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend
 from stackwright.storage.sql.columns import quoted
@@ -127,7 +127,17 @@ class ConversationStore:
         await self._line.append((tenant, id), rows)
 
     async def _append_together(self, key: tuple[str, str], rows: Sequence[ItemRow]) -> None:
-        await self._backend.transact(lambda: self.appending_new(*key, rows))
+        if not self._backend.compound or len(rows) > TOGETHER:
+            await self._backend.transact(lambda: self.appending_new(*key, rows))
+            return
+        try:
+            added = await self._backend.commit(self._items.append_do(Do(self._count_up, (*key, len(rows))), rows))
+        except Conflict:
+            # Which of them it is, the other way says.
+            await self._backend.transact(lambda: self.appending_new(*key, rows))
+        else:
+            if not added:
+                raise NotFound(self._table.kind, key[1])
 
     async def history(self, tenant: str, id: str) -> list[bytes]:
         """Return the JSON of all items, oldest first."""
