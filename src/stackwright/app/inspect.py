@@ -1,7 +1,5 @@
 """Looking at a run file's databases without serving: who uses them, whether they answer, how old their schemas are."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from stackwright.app.stores import schemas
@@ -9,8 +7,6 @@ from stackwright.app.users import users_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of, groups
 from stackwright.config.storage import SqliteBackend
-from stackwright.errors import StackwrightError
-from stackwright.kit.text import told_once
 from stackwright.storage.backends import NamedBackends, open_backends
 
 _DEADLINE = 3.0
@@ -47,32 +43,20 @@ async def catalogue(run: RunFile) -> list[BackendRow]:
 
 async def look(run: RunFile) -> tuple[list[BackendRow], list[SchemaRow]]:
     """Connect to every backend and return how it is. Makes no file and no table."""
-    async with _connected(run, read_only=True) as backends:
+    async with open_backends(run.storage, label=run.image_name, read_only=True) as backends:
+        await backends.ping(_DEADLINE)
         return _rows(run, backends), await _schemas(run, backends)
 
 
 async def upgrade(run: RunFile) -> list[SchemaRow]:
     """Bring every store's schema up to date. `StackwrightError` when a database is away or newer than we know."""
-    async with _connected(run, read_only=False) as backends:
-        _refuse_troubles(backends)
+    async with open_backends(run.storage, label=run.image_name) as backends:
+        await backends.check(_DEADLINE)
         for _, store in schemas(run, backends):
             await store.prepare()
         # A store whose database went away meanwhile waits for it; we do not.
-        await backends.ping(_DEADLINE)
-        _refuse_troubles(backends)
+        await backends.check(_DEADLINE)
         return await _schemas(run, backends)
-
-
-@asynccontextmanager
-async def _connected(run: RunFile, *, read_only: bool) -> AsyncIterator[NamedBackends]:
-    async with open_backends(run.storage, label=run.image_name, read_only=read_only) as backends:
-        await backends.ping(_DEADLINE)
-        yield backends
-
-
-def _refuse_troubles(backends: NamedBackends) -> None:
-    if troubles := backends.troubles():
-        raise StackwrightError("; ".join(told_once(troubles.items())))
 
 
 def _rows(run: RunFile, backends: NamedBackends) -> list[BackendRow]:

@@ -1,16 +1,14 @@
 """Moving what stores keep from one backend to another of its family."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
 from stackwright.app.stores import Kept, sql_stores, tables_of
+from stackwright.app.users import User, users_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of, identity
 from stackwright.config.storage import (
-    REFERENCES,
     Backend,
     KVReference,
     PostgresBackend,
@@ -31,15 +29,6 @@ _TOGETHER = {
     "storage.stores.conversations": "storage.stores.responses",
 }
 """Stores that one transaction writes."""
-
-
-class User(NamedTuple):
-    """A store or a provider that refers to a backend."""
-
-    name: str
-    path: str
-    """Where its reference is in the run file."""
-    reference: KVReference | SqlReference
 
 
 class Moved(NamedTuple):
@@ -74,24 +63,6 @@ async def move(
         chosen = ours
         copied = await _move_tables(run, source, target, [user.name for user in ours], replace, tell)
     return Moved(copied, {user.path: _reference(user.reference, target) for user in chosen}, stayed)
-
-
-def users_of(run: RunFile) -> Iterator[User]:
-    """Return everything that refers to a backend."""
-    for name, reference in run.storage.stores:
-        yield User(name, f"storage.stores.{name}", reference)
-    for api, entries in run.providers.items():
-        for number, entry in enumerate(entries):
-            for path, reference in _references(entry.config, f"providers.{api}[{number}].config"):
-                yield User(entry.provider_id, path, reference)
-
-
-def _references(value: object, path: str) -> Iterator[tuple[str, KVReference | SqlReference]]:
-    if isinstance(value, REFERENCES):
-        yield path, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _references(getattr(value, name), f"{path}.{name}")
 
 
 def _check_pair(backends: Mapping[str, Backend], source: str, target: str) -> None:
@@ -174,7 +145,7 @@ async def _prepared(run: RunFile, target: str, stores: Sequence[str]) -> list[Ke
         kept = [one for one in every if one.key in stores]
         for one in kept:
             await one.store.prepare()
-        await _check_health(backends)
+        await backends.check(_DEADLINE)
     return kept
 
 
@@ -187,14 +158,8 @@ async def _versions(run: RunFile, source: str) -> Mapping[str, int]:
 async def _opened(storage: Storage, *names: str, read_only: bool = False) -> AsyncIterator[NamedBackends]:
     only = storage.model_copy(update={"backends": {name: storage.backends[name] for name in names}})
     async with open_backends(only, label="copy", read_only=read_only) as backends:
-        await _check_health(backends)
+        await backends.check(_DEADLINE)
         yield backends
-
-
-async def _check_health(backends: NamedBackends) -> None:
-    await backends.ping(_DEADLINE)
-    if troubles := backends.troubles():
-        raise StackwrightError("; ".join(f"{name}: {why}" for name, why in troubles.items()))
 
 
 def _is_current(kept: Kept, source: str, versions: Mapping[str, int]) -> bool:

@@ -17,6 +17,7 @@ from stackwright.config.storage import (
     Storage,
 )
 from stackwright.errors import MissingExtra, StackwrightError
+from stackwright.kit.text import told_once
 from stackwright.storage.kv import KV
 from stackwright.storage.kv.keys import join_namespace
 from stackwright.storage.kv.sql import SqlTable
@@ -163,6 +164,12 @@ class NamedBackends:
     async def ping(self, timeout: float = 0.5) -> None:
         """Look at every backend now. One that takes longer than `timeout` stays as it was until it has answered."""
         await asyncio.wait([watch.check() for watch in set(self._watches.values())], timeout=timeout)
+
+    async def check(self, timeout: float) -> None:
+        """Look at every backend now. `StackwrightError` says which cannot be used, and why."""
+        await self.ping(timeout)
+        if troubles := self.troubles():
+            raise StackwrightError("; ".join(told_once(troubles.items())))
 
     async def start(self) -> None:
         """Open every database once. One that is away is tried again in the background."""

@@ -19,7 +19,6 @@ from stackwright.config.llama_stack import OldFile, Place
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of
 from stackwright.config.storage import SqliteBackend
-from stackwright.errors import StackwrightError
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.foreign import ForeignKeys, ForeignRows
 from stackwright.storage.foreign.keys import ForeignKeyTable
@@ -71,16 +70,10 @@ async def _connected(new: RunFile, options: Options) -> AsyncIterator[NamedBacke
     backends = NamedBackends(new.storage, label="migrate data", read_only=options.dry_run)
     try:
         await backends.start()
-        await backends.ping(_DEADLINE)
-        _refuse_troubles(backends)
+        await backends.check(_DEADLINE)
         yield backends
     finally:
         await backends.stop()
-
-
-def _refuse_troubles(backends: NamedBackends) -> None:
-    if troubles := backends.troubles():
-        raise StackwrightError("; ".join(f"{name}: {why}" for name, why in troubles.items()))
 
 
 async def _make_room(taken: Sequence[InTheWay], new: RunFile, backends: NamedBackends, report: Report) -> None:
@@ -91,8 +84,7 @@ async def _make_room(taken: Sequence[InTheWay], new: RunFile, backends: NamedBac
     await backends.prepare()
     for kept in stores.sql_stores(new, backends):
         await kept.store.prepare()
-    await backends.ping(_DEADLINE)
-    _refuse_troubles(backends)
+    await backends.check(_DEADLINE)
 
 
 @dataclass
