@@ -13,6 +13,7 @@ import pytest
 
 from stackwright.config.responses import Mcp
 from stackwright.ports.tools import ToolAddress, ToolOutput, ToolServer, ToolServerError
+from stackwright.providers.tool_runtime.guard import MAX_VALUES, values_in
 from stackwright.providers.tool_runtime.mcp import MAX_BYTES, MAX_TOOLS
 from stackwright.providers.tool_runtime.reach import Reach
 from stackwright.testing import upstream as play
@@ -154,7 +155,9 @@ async def test_a_server_that_says_nothing_is_given_up(script: Script) -> None:
     ("script", "message"),
     [
         (play.answer(b"<html>", 200, {"content-type": "text/html"}), "content type"),
-        (play.answer(b"{", 200), "JSON|protocol"),
+        (play.answer(b"{", 200), "^Its answer is not one of this protocol.$"),
+        (play.answer(b"[" + b"0," * MAX_VALUES + b"0]", 200), "too long"),
+        ([play.STREAM_HEAD, play.chunk(b"data: [" + b"0,\ndata: " * MAX_VALUES + b"0]\n\n")], "too many values"),
         (play.answer({"jsonrpc": "2.0", "id": 99, "result": {}}), "in time"),
         (play.answer({"jsonrpc": "2.0", "id": 1, "result": {"tools": 7}}), "protocol|in time"),
         (play.answer({}, 500), r"status 500 \(Internal Server Error\)"),
@@ -210,9 +213,15 @@ async def test_a_redirect_to_another_server_is_not_followed(mcp_server: McpToolS
     moved = play.answer(b"", 307, {"location": mcp_server.url})
     before = mcp_server.seen["listed"]
     async with Upstream([moved]) as liar, opened(liar.base_url, private=["127.0.0.1"]) as server:
-        with pytest.raises(ToolServerError):
+        with pytest.raises(ToolServerError, match=r"^It redirects \(307\)"):
             await server.tools()
     assert mcp_server.seen["listed"] == before
+
+
+def test_only_what_is_outside_of_texts_is_counted() -> None:
+    assert values_in(rb'{"a": "x, y\" [[", "b": [1, 2]}') == 7
+    assert values_in(b'"' + b"," * 100_000 + b'"') == 1
+    assert values_in(b'"' + rb"\"" * 100_000) == 1
 
 
 async def test_a_certificate_is_for_the_name_and_not_for_the_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,15 @@ def failure(error: BaseException, refused: int | None) -> ToolServerError:
                 return ToolServerError(leaf.message)
             case httpx2.HTTPStatusError():
                 refused = leaf.response.status_code
+    if refused is not None and refused < HTTPStatus.BAD_REQUEST:
+        # Not where to: the path may be a secret, and this is stored.
+        return ToolServerError(f"It redirects ({refused}), which is not followed. Give the address that it leads to.")
     if refused is not None:
         return ToolServerError(f"It answered with status {refused} ({_phrase(refused)}).", http=refused)
     for leaf in leaves:
         match leaf:
+            case MCPError(code=types.PARSE_ERROR):
+                return ToolServerError("Its answer is not one of this protocol.", rpc=types.PARSE_ERROR)
             case MCPError():
                 return ToolServerError(leaf.message[:_LONGEST_MESSAGE], rpc=leaf.code)
             case TimeoutError() | httpx2.TimeoutException():
