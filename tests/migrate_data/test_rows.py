@@ -215,6 +215,19 @@ def test_a_prompt_that_differs_here_is_told(ground: Ground) -> None:
     assert ground.reasons(ground.carry(), "prompts")[PROMPT] == "its default is version 1, which is not there"
 
 
+def test_a_table_may_have_any_name(ground: Ground) -> None:
+    name = 'the "chat" completions-2'
+    quoted = name.replace('"', '""')
+    ground.old.path.write_text(f"{ground.old.path.read_text()}inference_store: {{table_name: '{name}'}}\n")
+    ground.place.add("0.3.5", "inference_store", [completion(1)])
+    ground.place.run(f'ALTER TABLE inference_store RENAME TO "{quoted}"')
+    ground.place.run('CREATE TABLE "no-store of ours" (id, filename, purpose, bytes, created_at)')
+    ground.place.run("""INSERT INTO "no-store of ours" (id) VALUES ('file_1')""")
+    carried = ground.carry()
+    assert carried.counts() == {"chat completions": (1, 0, 0, 0)}
+    assert [one["what"] for one in carried.report["left"]] == ["files 'no-store of ours'"]
+
+
 def test_rows_go_to_the_tenant_that_is_named(ground: Ground) -> None:
     ground.place.add("0.3.5", "inference_store", [completion(1)])
     ground.carry("--tenant", "shop")

@@ -11,7 +11,6 @@ from stackwright.app.carry.values import Unfit, a_list, loads, seconds, text, wi
 from stackwright.areas.chat import StoredCompletion
 from stackwright.storage.foreign import ForeignRows
 from stackwright.storage.sql import Row
-from stackwright.storage.sql.columns import quoted
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 async def read(source: ForeignRows, table: Found) -> AsyncGenerator[list[StoredCompletion | Why], None]:
     """Return the completions of a table in order of arrival."""
     sql = (
-        f"SELECT id, created, model, choices, input_messages FROM {quoted(table.name)} "  # noqa: S608 - it is quoted
+        f"SELECT id, created, model, choices, input_messages FROM {table.quoted} "  # noqa: S608 - it is quoted
         f"ORDER BY created, {source.arrival}"
     )
     async for rows in source.batches(sql):

@@ -14,7 +14,6 @@ from stackwright.app.carry.values import Unfit, a_list, loads, seconds, text
 from stackwright.areas.conversations import ItemRow
 from stackwright.storage.foreign import BATCH, ForeignRows
 from stackwright.storage.sql import Row
-from stackwright.storage.sql.columns import quoted
 from stackwright.wire.items import encode
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -48,7 +47,7 @@ async def read(source: ForeignRows, table: Found, items: Found | None) -> AsyncG
 
 
 def _sql(source: ForeignRows, table: Found, items: Found | None) -> str:
-    talks = f"FROM {quoted(table.name)} c"
+    talks = f"FROM {table.quoted} c"
     order = f"ORDER BY c.created_at, c.{source.arrival}"
     if items is None:
         return f"SELECT c.id, c.created_at, c.metadata, c.items, NULL, NULL {talks} {order}"
@@ -56,7 +55,7 @@ def _sql(source: ForeignRows, table: Found, items: Found | None) -> str:
     place = "i.sort_order, i.created_at" if "sort_order" in items.columns else "i.created_at"
     return (
         f"SELECT c.id, c.created_at, c.metadata, c.items, i.id, i.item_data {talks} "
-        f"LEFT JOIN {quoted(items.name)} i ON i.conversation_id = c.id {order}, {place}, i.{source.arrival}"
+        f"LEFT JOIN {items.quoted} i ON i.conversation_id = c.id {order}, {place}, i.{source.arrival}"
     )
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from stackwright.config.llama_stack import OldFile
-from stackwright.storage.foreign import ForeignRows
+from stackwright.storage.foreign import ForeignRows, identifier
 from stackwright.storage.foreign.keys import COLUMNS as KEYS
 
 ASIDE = "_llama_stack"
@@ -29,6 +29,11 @@ class Found(NamedTuple):
     columns: frozenset[str]
     named: bool
     """Whether it has one of Llama Stack's names, or one that the run file gives."""
+
+    @property
+    def quoted(self) -> str:
+        """Its name as an SQL identifier."""
+        return identifier(self.name)
 
 
 async def look(source: ForeignRows, old: OldFile) -> list[Found]:

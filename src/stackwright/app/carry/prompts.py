@@ -13,7 +13,6 @@ from stackwright.areas.prompts import ExportQuery, Import, ImportedPrompt, Impor
 from stackwright.errors import InvalidRequest
 from stackwright.storage.foreign import ForeignKeys, ForeignRows
 from stackwright.storage.sql import Row
-from stackwright.storage.sql.columns import quoted
 
 _ACTOR = "migrate data"
 DIFFERENT = "another prompt has this id, or other texts or another default"
@@ -47,7 +46,7 @@ async def from_rows(source: ForeignRows, table: Found) -> AsyncGenerator[Importe
     """Return the prompts of a table."""
     sql = (
         "SELECT prompt_id, version, is_default, created_at, prompt_data "  # noqa: S608 - it is quoted
-        f"FROM {quoted(table.name)} ORDER BY prompt_id, version"
+        f"FROM {table.quoted} ORDER BY prompt_id, version"
     )
     rows = [row async for batch in source.batches(sql) for row in batch]
     for prompt, group in groupby(rows, key=lambda row: row[0]):

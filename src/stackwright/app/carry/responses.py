@@ -18,7 +18,6 @@ from stackwright.app.carry.values import Unfit, a_list, loads, text, without_nul
 from stackwright.areas.responses import ItemRow, StoredResponse
 from stackwright.storage.foreign import ForeignRows
 from stackwright.storage.sql import Row
-from stackwright.storage.sql.columns import quoted
 from stackwright.wire.items import encode
 from stackwright.wire.responses import Response
 
@@ -46,7 +45,7 @@ Stored = Mapping[str, Any]
 async def read(source: ForeignRows, table: Found) -> AsyncGenerator[list[Answer | Why], None]:
     """Return the responses of a table in order of arrival."""
     sql = (
-        f"SELECT id, response_object FROM {quoted(table.name)} "  # noqa: S608 - it is quoted
+        f"SELECT id, response_object FROM {table.quoted} "  # noqa: S608 - it is quoted
         f"ORDER BY created_at, {source.arrival}"
     )
     async for rows in source.batches(sql):
@@ -74,7 +73,7 @@ async def _fetched(source: ForeignRows, table: Found, ids: set[str]) -> dict[str
     if not ids:
         return {}
     places = ", ".join(f"${place}" for place in range(1, len(ids) + 1))
-    sql = f"SELECT id, response_object FROM {quoted(table.name)} WHERE id IN ({places})"  # noqa: S608 - it is quoted
+    sql = f"SELECT id, response_object FROM {table.quoted} WHERE id IN ({places})"  # noqa: S608 - it is quoted
     return _all_stored(await source.fetch(sql, *ids))
 
 

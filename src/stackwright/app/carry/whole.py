@@ -24,7 +24,6 @@ from stackwright.storage.foreign import ForeignKeys, ForeignRows
 from stackwright.storage.foreign.keys import ForeignKeyTable
 from stackwright.storage.foreign.source import opened
 from stackwright.storage.sql import SqlBackend
-from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.migrate import status
 
 _DEADLINE = 5.0
@@ -194,19 +193,19 @@ def _where(source: ForeignRows, table: Found) -> str:
 
 
 async def _count(source: ForeignRows, table: Found) -> int:
-    return int((await source.fetch(f"SELECT COUNT(*) FROM {quoted(table.name)}"))[0][0])  # noqa: S608 - quoted
+    return int((await source.fetch(f"SELECT COUNT(*) FROM {table.quoted}"))[0][0])  # noqa: S608 - quoted
 
 
 async def _owned(source: ForeignRows, table: Found) -> int:
     if "owner_principal" not in table.columns:
         return 0
-    sql = f"SELECT COUNT(*) FROM {quoted(table.name)} WHERE owner_principal <> ''"  # noqa: S608 - quoted
+    sql = f"SELECT COUNT(*) FROM {table.quoted} WHERE owner_principal <> ''"  # noqa: S608 - quoted
     return int((await source.fetch(sql))[0][0])
 
 
 async def _orphans(source: ForeignRows, table: Found, items: Found) -> int:
     sql = (
-        f"SELECT COUNT(*) FROM {quoted(items.name)} i WHERE NOT EXISTS "  # noqa: S608 - quoted
-        f"(SELECT 1 FROM {quoted(table.name)} c WHERE c.id = i.conversation_id)"
+        f"SELECT COUNT(*) FROM {items.quoted} i WHERE NOT EXISTS "  # noqa: S608 - quoted
+        f"(SELECT 1 FROM {table.quoted} c WHERE c.id = i.conversation_id)"
     )
     return int((await source.fetch(sql))[0][0])

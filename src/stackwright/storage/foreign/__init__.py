@@ -13,6 +13,12 @@ BATCH = 100
 """Rows that are held at once."""
 
 
+def identifier(name: str) -> str:
+    """Return another program's name as an SQL identifier, whatever is in it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
 @runtime_checkable
 class ForeignRows(Protocol):
     """A SQL database."""

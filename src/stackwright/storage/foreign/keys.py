@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from stackwright.storage.foreign import ForeignRows
+from stackwright.storage.foreign import ForeignRows, identifier
 
 COLUMNS = frozenset({"key", "value", "expiration"})
 
@@ -13,7 +13,7 @@ class ForeignKeyTable:
     def __init__(self, rows: ForeignRows, table: str) -> None:
         self.address = rows.address
         self._rows = rows
-        self._table = '"' + table.replace('"', '""') + '"'
+        self._table = identifier(table)
 
     async def open(self) -> None:
         """Nothing to do."""
