@@ -66,7 +66,7 @@ def _copy_and_kill(folder: Path, table: str, after: float) -> None:
     with process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.split() == ["copying", table]:
+            if line.split()[:2] == ["copying", f"{table}:"]:
                 break
         with suppress(subprocess.TimeoutExpired):
             process.wait(after)

@@ -2,13 +2,13 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stackwright.cli.output import run_or_exit, table
+from stackwright.cli.progress import Progress
 from stackwright.cli.runfile import complain, environ, load_or_exit
 from stackwright.config.complaint import RunFileError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Rows that are listed of one kind; JSON has all of them."""
-_EVERY = 0.1
-_BAR = 30
 
 
 @click.command()
@@ -40,10 +38,16 @@ def command(old_yaml: Path, new_yaml: str, dry_run: bool, set_aside: bool, tenan
 
     old = _old(old_yaml)
     new, _ = load_or_exit(new_yaml)
-    progress = _Progress()
     options = Options(tenant=tenant, dry_run=dry_run, set_aside=set_aside)
-    report = run_or_exit(carry(old, new, options, progress))
-    progress.end()
+    progress = Progress()
+
+    async def carrying() -> "Report":
+        try:
+            return await carry(old, new, options, progress.tell)
+        finally:
+            progress.end()
+
+    report = run_or_exit(carrying())
     if as_json:
         click.echo(json.dumps(_told(report), indent=2))
     else:
@@ -59,38 +63,6 @@ def _old(path: Path) -> "OldFile":
     except RunFileError as error:
         complain(error)
         sys.exit(2)
-
-
-class _Progress:
-    """A bar on a terminal; in a pipe, a line when something begins."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._state: tuple[str, int, int] | None = None
-        self._shown = 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """See `app.carry.carrying.Progress`."""
-        if self._state is None or self._state[0] != what:
-            self.end()
-            if not self._terminal:
-                click.echo(f"{what}: {total:,} rows", err=True)
-        self._state = (what, done, total)
-        if self._terminal and time.monotonic() - self._shown > _EVERY:
-            self._show()
-
-    def end(self) -> None:
-        """Finish the line."""
-        if self._terminal and self._state is not None:
-            self._show()
-            click.echo(err=True)
-
-    def _show(self) -> None:
-        assert self._state is not None
-        what, done, total = self._state
-        self._shown = time.monotonic()
-        bar = "#" * int(_BAR * min(1.0, done / total if total else 1.0))
-        click.echo(f"\r\x1b[K{what:<32} [{bar:<{_BAR}}] {done:,} of {total:,}", nl=False, err=True)
 
 
 def _told(report: "Report") -> dict[str, Any]:

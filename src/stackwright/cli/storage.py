@@ -2,22 +2,18 @@
 
 import json
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stackwright.cli.output import run_or_exit, table
+from stackwright.cli.progress import Progress
 from stackwright.cli.runfile import STARTER, load_or_exit
 
 if TYPE_CHECKING:
     from stackwright.app.moving import Moved
     from stackwright.storage.copy.copying import Step
-
-_WIDTH = 24
-_BAR = 30
-_EVERY = 0.1
 
 
 @click.group()
@@ -44,11 +40,14 @@ def copy(run_yaml: str | None, source: str, target: str, stores: str, replace: b
 
     run, path = load_or_exit(run_yaml)
     only = [name.strip() for name in stores.split(",") if name.strip()]
-    progress = _Progress()
+    progress = Progress()
+
+    def tell(step: "Step") -> None:
+        progress.tell(f"{step.stage} {step.part}", step.rows, step.total)
 
     async def moving() -> "Moved":
         try:
-            return await move(run, source, target, only=only, replace=replace, tell=progress.tell)
+            return await move(run, source, target, only=only, replace=replace, tell=tell)
         finally:
             progress.end()
 
@@ -93,38 +92,6 @@ def _number(value: int | None) -> str:
 
 def _date(seconds: float | None) -> str:
     return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%MZ")
-
-
-class _Progress:
-    """A bar on a terminal; in a pipe, a line for each part and what is done to it."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._step: Step | None = None
-        self._shown = 0.0
-
-    def tell(self, step: "Step") -> None:
-        """See `storage.copy.copying.Tell`."""
-        if self._step is None or self._step[:2] != step[:2]:
-            self.end()
-            if not self._terminal:
-                click.echo(f"{step.stage} {step.part}", err=True)
-        self._step = step
-        if self._terminal and time.monotonic() - self._shown > _EVERY:
-            self._show(step)
-
-    def end(self) -> None:
-        """Finish the line."""
-        if self._terminal and self._step is not None:
-            self._show(self._step)
-            click.echo(err=True)
-
-    def _show(self, step: "Step") -> None:
-        self._shown = time.monotonic()
-        share = min(1.0, step.rows / step.total) if step.total else 1.0
-        bar = "#" * int(share * _BAR)
-        words = f"{step.stage:<10} {step.part:<{_WIDTH}} [{bar:<{_BAR}}] {step.rows:,} rows"
-        click.echo(f"\r\x1b[K{words}", nl=False, err=True)
 
 
 def _told(moved: "Moved") -> dict[str, Any]:
