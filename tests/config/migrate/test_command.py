@@ -126,6 +126,25 @@ def test_later_layouts_are_refused_with_the_command_too(old: Path, text: str) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("apis: [infrence]\n", "inference"),
+        ("providers: {inference: [{provider_id: v, provider_type: 'remote::vlm'}]}\n", "remote::vllm"),
+        ("providers: {infrence: [{provider_id: v, provider_type: 'remote::vllm'}]}\n", "inference"),
+    ],
+)
+def test_a_slip_is_no_older_layout_and_nothing_is_dropped_for_it(old: Path, text: str, meant: str) -> None:
+    backends = "{kv_default: {type: kv_sqlite, db_path: a.db}, sql_default: {type: sql_sqlite, db_path: b.db}}"
+    old.write_text(f"version: 2\n{text}storage: {{backends: {backends}}}\n")
+    refused = run(old.parent, "check", "old.yaml").stderr
+    assert f"'{meant}'" in refused or f"providers.{meant}" in refused
+    assert "stackwright migrate" not in refused
+    assert run(old.parent, "migrate", "old.yaml").stdout == old.read_text()
+    old.write_text(old.read_text() + "1: []\n" + "telemetry: {}\n")
+    assert "telemetry" not in run(old.parent, "migrate", "old.yaml").stdout
+
+
 POSTGRES = {
     "CHROMADB_URL": "http://localhost:8000",
     "POSTGRES_HOST": "localhost",

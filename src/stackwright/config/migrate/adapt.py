@@ -1,7 +1,8 @@
 """What is not storage: APIs, provider types, settings and resources under the names that they have with us."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -81,7 +82,7 @@ class Adapter:
                 rename(providers, api, new)
                 self.document.carry(providers, api, providers, new)
             self.report.add("renamed", f"providers.{api}", f"to providers.{new}")
-        for api in [api for api in providers if api not in OUR_APIS]:
+        for api in [api for api in providers if not _is_ours(api, OUR_APIS)]:
             section = providers.pop(api)
             section = section if isinstance(section, CommentedSeq) else ()
             names = ", ".join(str(entry.get("provider_id")) for entry in section if isinstance(entry, CommentedMap))
@@ -96,7 +97,7 @@ class Adapter:
             return
         if api == "responses" and old in BUILTIN and not self._known(old, api):
             self._built_in(entry, path)
-        elif not self._known(new, api) and "${" not in old:
+        elif api in OUR_APIS and not self._known(new, api) and "${" not in old and not _is_slip(old, self.types):
             instead = f" Perhaps {INSTEAD[old]}." if old in INSTEAD else ""
             kept = " What it kept stays where it is." if entry.get("config") else ""
             self._remove(api, entry)
@@ -145,15 +146,17 @@ class Adapter:
 
     def _served(self) -> None:
         apis = self.document.root.get("apis")
-        if not isinstance(apis, CommentedSeq) or all(not isinstance(api, str) or api in OUR_APIS for api in apis):
+        if not isinstance(apis, CommentedSeq) or all(
+            not isinstance(api, str) or _is_ours(api, OUR_APIS) for api in apis
+        ):
             return
         named = [api for api in apis if isinstance(api, str)]
         wanted = [APIS.get(api, api) for api in named]
-        for api in [api for api in named if APIS.get(api, api) not in OUR_APIS]:
+        for api in [api for api in named if not _is_ours(APIS.get(api, api), OUR_APIS)]:
             self.report.add("dropped", f"apis.{api}", "There is no API of this name.")
         for api in [api for api in named if api in APIS]:
             self.report.add("renamed", f"apis.{api}", f"to {APIS[api]}")
-        kept = dict.fromkeys(api for api in (*wanted, *ALWAYS_SERVED) if api in OUR_APIS)
+        kept = dict.fromkeys(api for api in (*wanted, *ALWAYS_SERVED) if _is_ours(api, OUR_APIS))
         added = [api for api in kept if api not in wanted]
         if added:
             self.report.add("added", "apis", f"{', '.join(added)}: served without being named, before.")
@@ -200,6 +203,15 @@ class Adapter:
                 reference = Places(self.document.root).reference(backend, family, place.name)
                 entry["config"][field] = flow(**reference)
                 self.report.add("added", f"{path}.{field}", "The type needs a place for it.", old=False)
+
+
+def _is_ours(name: object, ours: Collection[str]) -> bool:
+    return name in ours or _is_slip(name, ours)
+
+
+def _is_slip(name: object, ours: Collection[str]) -> bool:
+    """A name that is nearly one of ours is misspelt, and not Llama Stack's: that complaint is the loader's."""
+    return isinstance(name, str) and name not in ours and bool(get_close_matches(name, ours, 1, 0.9))
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:
