@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 # What is cut at the end of the grace is told by us, as what it is: expected.
 logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith("Cancel "))
 
+_HEAD = tuple(b"HTTP/1.1 %d" % digit for digit in range(2, 6))
 _BACKLOG = 2048
 _HEAD_SECONDS = 10.0
 _HEAD_BYTES = 64 * 1024
@@ -37,7 +39,39 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-class _Protocol(HttpToolsProtocol):
+class _Transport:
+    """A transport that lets an answer's head wait for the body, which is there a moment later: one system call less."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._write = transport.write
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send what was kept with `data`; or keep `data`, if it is a final answer's head."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_HEAD):
+            self._head = data
+            return
+        self._write(data)
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Send what was kept, then close."""
+        self.flush()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
     """HTTP/1.1 within bounds: a head too long or too slow is refused, as is what is not HTTP, in the envelope."""
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -45,7 +79,8 @@ class _Protocol(HttpToolsProtocol):
     _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._gathering = _Transport(transport)
+        super().connection_made(cast("asyncio.Transport", self._gathering))
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,6 +111,11 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_body = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        # A head is known by its first bytes, and a piece of a body may begin with the same.
+        self._gathering.flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(b"400 Bad Request", f"{msg} It could not be parsed as HTTP/1.1.")
@@ -148,7 +188,7 @@ async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grac
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=_Protocol,
+        http=Protocol,
         ws="websockets-sansio",
         ws_max_size=message_bytes,
         ws_per_message_deflate=False,
