@@ -172,8 +172,3 @@ def _misdeclared(name: str, why: str) -> InvalidRequest:
     return InvalidRequest(
         f"Invalid prompt variable '{name}': {why}.", param=f"variables.{name}", code="invalid_variable"
     )
-
-
-def names_in(text: str) -> list[str]:
-    """Return the names a text asks for, each once, in order."""
-    return list(dict.fromkeys(hole.name for hole in Template(text).holes))
