@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from stackwright.app.carry.report import Left, Report, Tally, Why
+from stackwright.app.carry.report import Checksum, Left, Report, Tally, Why
 from stackwright.app.carry.values import Unfit, loads
 from stackwright.areas.models import Registration, Registry
 from stackwright.storage.foreign import ForeignKeys
@@ -93,7 +93,7 @@ class Models:
 
     async def _verify(self, tenant: str, carried: list[Registration], tally: Tally) -> None:
         kept = await self._kept(tenant)
-        tally.kept = type(tally.read)()
+        tally.kept = Checksum()
         for one in carried:
             if one.model_id in kept:
                 tally.kept.add(kept[one.model_id])

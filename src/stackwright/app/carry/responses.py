@@ -25,6 +25,8 @@ _encode = msgspec.json.Encoder().encode
 _response = msgspec.json.Decoder(Response).decode
 _KNOWN = frozenset(Response.__struct_fields__) - {"output"}
 _UNFINISHED = ("queued", "in_progress")
+_TOGETHER = 20
+"""Responses that are held at once: each holds its whole history."""
 
 
 class Answer(Struct):
@@ -35,6 +37,7 @@ class Answer(Struct):
 
     @property
     def id(self) -> str:
+        """See `Document`."""
         return self.row.id
 
 
@@ -49,12 +52,8 @@ async def read(source: ForeignRows, table: Found) -> AsyncGenerator[list[Answer 
         f"ORDER BY created_at, {source.arrival}"
     )
     async for rows in source.batches(sql):
-        # Some at a time: each holds its whole history.
         for start in range(0, len(rows), _TOGETHER):
             yield await _answers(source, table, rows[start : start + _TOGETHER])
-
-
-_TOGETHER = 20
 
 
 async def _answers(source: ForeignRows, table: Found, rows: Sequence[Row]) -> list[Answer | Why]:

@@ -4,7 +4,7 @@ Everything that is read comes from one moment (SQLite and Postgres: one transact
 of a driver become `Unavailable`.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from stackwright.storage.sql import Row, Value
@@ -17,6 +17,14 @@ def identifier(name: str) -> str:
     """Return another program's name as an SQL identifier, whatever is in it."""
     escaped = name.replace('"', '""')
     return f'"{escaped}"'
+
+
+def by_table(rows: Iterable[Row]) -> Mapping[str, frozenset[str]]:
+    """Return the columns of each table, from rows of a table's name and a column's."""
+    found: dict[str, set[str]] = {}
+    for table, column in rows:
+        found.setdefault(table, set()).add(column)
+    return {table: frozenset(columns) for table, columns in found.items()}
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from typing import Any
 
 from stackwright.config.storage import PostgresBackend
 from stackwright.errors import Unavailable
-from stackwright.storage.foreign import BATCH
+from stackwright.storage.foreign import BATCH, by_table
 from stackwright.storage.sql import Row, Value
 from stackwright.storage.sql.postgres_connect import Connector
 from stackwright.storage.sql.postgres_errors import FOREIGN
@@ -40,10 +40,7 @@ class ForeignPostgres:
 
     async def tables(self) -> Mapping[str, frozenset[str]]:
         """See `ForeignRows`."""
-        found: dict[str, set[str]] = {}
-        for table, column in await self.fetch(_COLUMNS):
-            found.setdefault(table, set()).add(column)
-        return {table: frozenset(columns) for table, columns in found.items()}
+        return by_table(await self.fetch(_COLUMNS))
 
     async def fetch(self, sql: str, *args: Value) -> list[Row]:
         """See `ForeignRows`."""

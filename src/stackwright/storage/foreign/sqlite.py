@@ -9,7 +9,7 @@ from urllib.parse import quote
 import apsw
 
 from stackwright.errors import Unavailable
-from stackwright.storage.foreign import BATCH
+from stackwright.storage.foreign import BATCH, by_table
 from stackwright.storage.sql import Row, Value
 
 _FAILURES = (apsw.Error, UnicodeDecodeError)
@@ -62,10 +62,7 @@ class ForeignSqlite:
 
     async def tables(self) -> Mapping[str, frozenset[str]]:
         """See `ForeignRows`."""
-        found: dict[str, set[str]] = {}
-        for table, column in await self.fetch(_COLUMNS):
-            found.setdefault(table, set()).add(column)
-        return {table: frozenset(columns) for table, columns in found.items()}
+        return by_table(await self.fetch(_COLUMNS))
 
     async def fetch(self, sql: str, *args: Value) -> list[Row]:
         """See `ForeignRows`."""
