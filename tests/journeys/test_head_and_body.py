@@ -29,7 +29,7 @@ async def test_a_piece_of_a_body_that_looks_like_a_head_is_sent() -> None:
         for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": piece is not pieces[-1]})
 
-    config = uvicorn.Config(app, http=Protocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=Protocol, lifespan="off", log_config=None, timeout_keep_alive=60)
     config.load()
     serving = await asyncio.get_running_loop().create_server(
         lambda: Protocol(config=config, server_state=ServerState(), app_state={}), "127.0.0.1"
