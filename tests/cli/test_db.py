@@ -58,6 +58,9 @@ def test_a_schema_is_made_upgraded_and_refused_when_newer(tmp_path: Path, execut
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     run(tmp_path, "check", "run.yaml", "--connect")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    execute(NEWER.replace("inference_store', 9", "kv:elsewhere', 1"))
+    others = _states(run(tmp_path, "db", "status", "run.yaml"))
+    assert others == upgraded | {"kv:elsewhere": "of a provider, or of another file"}
     execute("DELETE FROM stackwright_schema WHERE store = 'inference_store' AND version = 3")
     assert _states(run(tmp_path, "db", "status", "run.yaml"))["inference_store"] == "to be upgraded to 3"
     execute(NEWER)

@@ -49,7 +49,7 @@ def _print(schemas: "list[SchemaRow]") -> None:
 
 def _state(found: int, known: int | None) -> str:
     if known is None:
-        return "kept by a provider"
+        return "of a provider, or of another file"
     if found == known:
         return "current"
     if not found:
