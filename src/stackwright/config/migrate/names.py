@@ -29,10 +29,10 @@ BUILTIN = {"inline::meta-reference", "inline::builtin"}
 """Providers of responses: with us no provider, but a part of the server."""
 
 INSTEAD = {
-    "inline::faiss": "inline::sqlite-vec keeps vectors in a file",
-    "inline::milvus": "inline::sqlite-vec keeps vectors in a file",
+    "inline::faiss": "inline::sqlite-vec, which keeps vectors in a file",
+    "inline::milvus": "inline::sqlite-vec, which keeps vectors in a file",
     "inline::chromadb": "remote::chromadb, or inline::sqlite-vec for vectors in a file",
-    "inline::sentence-transformers": "inline::wordllama embeds in this process, with other vectors",
+    "inline::sentence-transformers": "inline::wordllama, which embeds in this process, with other vectors",
     "remote::passthrough": "remote::openai-compatible",
 }
 
