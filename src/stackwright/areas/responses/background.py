@@ -10,6 +10,7 @@ from stackwright.areas.responses.intake import Ready
 from stackwright.areas.responses.items import ItemRow
 from stackwright.areas.responses.journal import entries, framed
 from stackwright.areas.responses.making import KIND, Given
+from stackwright.areas.responses.sending import pads
 from stackwright.areas.responses.store import ResponseStore, StoredResponse, Whole, body_of, response_in
 from stackwright.engine.signals import Cancelled
 from stackwright.errors import InvalidRequest
@@ -44,8 +45,7 @@ class Background:
         await self._store.transact(lambda: self._handing_over(tenant, response, ready, given))
         self._queue.woken.set()
         if request.stream:
-            options = request.stream_options
-            return Stream(self._follow(tenant, response.id, -1, bool(options and options.include_obfuscation)))
+            return Stream(self._follow(tenant, response.id, -1, pads(request)))
         return Json(_encode(response))
 
     def _handing_over(self, tenant: str, response: Response, ready: Ready, given: Given) -> Script[None]:

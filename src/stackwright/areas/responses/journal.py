@@ -18,6 +18,7 @@ NAMES = {kind: str(kind.__struct_config__.tag) for kind in get_args(Event)}
 _TOGETHER = 50
 _PAGE = 500
 _PADDED = 16
+"""Events are padded to a multiple of so many characters, on request."""
 
 
 class Entry(NamedTuple):
@@ -37,9 +38,13 @@ def framed(entry: Entry, *, padded: bool) -> bytes:
     """Return an event as it is sent, named as OpenAI names it; `padded` hides how long a delta is."""
     body = entry.body
     if padded and entry.kind.endswith(".delta"):
-        padding = secrets.token_urlsafe(_PADDED)[: _PADDED - len(body) % _PADDED]
-        body = b'%b,"obfuscation":"%b"}' % (body[:-1], padding.encode())
+        body = b'%b,"obfuscation":"%b"}' % (body[:-1], padding(len(body)).encode())
     return b"event: %b\ndata: %b\n\n" % (entry.kind.encode(), body)
+
+
+def padding(length: int) -> str:
+    """Return what hides how long something is."""
+    return secrets.token_urlsafe(_PADDED)[: _PADDED - length % _PADDED]
 
 
 class Journal:

@@ -1,21 +1,18 @@
 """One response: make it ready, run it, keep it, answer. Streaming and blocking are one run with two readers."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
 from typing import Any, TypeVar
-
-import msgspec
 
 from stackwright.areas.conversations import Conversations
 from stackwright.areas.responses import orders
 from stackwright.areas.responses.background import Background, row_of
 from stackwright.areas.responses.intake import Intake, Ready
 from stackwright.areas.responses.items import ItemRow
-from stackwright.areas.responses.journal import NAMES
 from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.model import Silent
+from stackwright.areas.responses.sending import framed, hidden, listed, pad, pads, spliced
 from stackwright.areas.responses.store import ResponseStore, body_of
 from stackwright.areas.responses.tooling import refuse_unlisted
 from stackwright.areas.responses.types import (
@@ -32,14 +29,10 @@ from stackwright.http.call import Json, Stream
 from stackwright.storage.sql import Script
 from stackwright.wire import events
 from stackwright.wire.events import Event
-from stackwright.wire.include import Include, hide, may_hide
-from stackwright.wire.items import decode_many, encode
+from stackwright.wire.items import encode
 from stackwright.wire.responses import ResponseRequest
 
 T = TypeVar("T")
-_encode = msgspec.json.Encoder().encode
-_PADDED = 16
-"""Deltas are padded to a multiple of so many characters, on request."""
 
 
 class Responses:
@@ -65,7 +58,7 @@ class Responses:
             return await self._background.begin(tenant, request, ready, raw)
         making = _Making(tenant, ready, Run(ready.turn, ready.model, ready.tools))
         if request.stream:
-            return Stream(self._stream(making, _framed, padded=_pads(request)))
+            return Stream(self._stream(making, framed, padded=pads(request)))
         return Json(await self._whole(making))
 
     async def converse(
@@ -83,7 +76,7 @@ class Responses:
         ready = await self._intake.ready(tenant, request, raw, memory=memory)
         model: Model = ready.model if generate else Silent()
         making = _Making(tenant, ready, Run(ready.turn, model, ready.tools))
-        async with aclosing(self._stream(making, orders.spelled, padded=_pads(request))) as batches:
+        async with aclosing(self._stream(making, orders.spelled, padded=pads(request))) as batches:
             async for batch in batches:
                 # Before the end is told: another lane may go on from it at once.
                 if making.run.ended and not ready.stored and making.run.response.status != "failed":
@@ -106,7 +99,7 @@ class Responses:
             async with aclosing(making.run.events()) as batches:
                 async for made in batches:
                     told = await self._kept(making, made) if making.run.ended else made
-                    yield spell(_padded(told) if padded else told)
+                    yield spell(pad(told) if padded else told)
 
     @contextmanager
     def _watched(self, making: "_Making") -> Iterator[None]:
@@ -189,7 +182,7 @@ class Responses:
         )
         outputs = await self._store.outputs(tenant, [row.id for row in found.rows])
         data = [spliced(row.body, hidden(outputs[row.id], ())) for row in found.rows]
-        return _listed(data, [row.id for row in found.rows], has_more=found.has_more)
+        return listed(data, [row.id for row in found.rows], has_more=found.has_more)
 
     async def input_items(self, tenant: str, id: str, query: InputItemsQuery) -> Json:
         """Return some of a response's own input items."""
@@ -201,7 +194,7 @@ class Responses:
                 raise InvalidRequest(f"No item with id {query.after!r} to list after.", param="after")
         shown = rows[: query.limit]
         bodies = hidden([body for _, body in shown], query.include)
-        return _listed(bodies, [item_id for item_id, _ in shown], has_more=len(rows) > query.limit)
+        return listed(bodies, [item_id for item_id, _ in shown], has_more=len(rows) > query.limit)
 
     async def delete(self, tenant: str, id: str) -> ResponseDeleted:
         """Delete a stored response and its items."""
@@ -228,42 +221,3 @@ class _Making:
         self.keeps = ready.stored or ready.conversation is not None
         """Whether the database hears of it."""
         self.kept = False
-
-
-def spliced(body: bytes, output: Sequence[bytes]) -> bytes:
-    """Return a response's JSON with its output items put in."""
-    return b'%b,"output":[%b]}' % (body[:-1], b",".join(output))
-
-
-def hidden(items: Sequence[bytes], include: Sequence[Include]) -> Sequence[bytes]:
-    """Return items without what is not included. Most have nothing to hide, and go out as they are."""
-    if not any(may_hide(item) for item in items):
-        return items
-    return [encode(hide(item, include)) for item in decode_many(items)]
-
-
-def _framed(made: Sequence[Event]) -> bytes:
-    """Return events as server-sent events, named as OpenAI names them."""
-    return b"".join([b"event: %b\ndata: %b\n\n" % (_NAMES[type(event)], _encode(event)) for event in made])
-
-
-_NAMES = {kind: name.encode() for kind, name in NAMES.items()}
-
-
-def _pads(request: ResponseRequest) -> bool:
-    return bool(request.stream_options and request.stream_options.include_obfuscation)
-
-
-def _padded(made: Sequence[Event]) -> Sequence[Event]:
-    for event in made:
-        if isinstance(event, events.Delta):
-            event.obfuscation = secrets.token_urlsafe(_PADDED)[: _PADDED - len(event.delta) % _PADDED]
-    return made
-
-
-def _listed(bodies: Sequence[bytes], ids: Sequence[str], *, has_more: bool) -> Json:
-    first, last = (ids[0], ids[-1]) if ids else (None, None)
-    return Json(
-        b'{"object":"list","data":[%b],"first_id":%b,"last_id":%b,"has_more":%b}'
-        % (b",".join(bodies), _encode(first), _encode(last), b"true" if has_more else b"false")
-    )
