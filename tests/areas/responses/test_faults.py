@@ -3,10 +3,12 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stackwright.errors import StackwrightError
+from stackwright.areas.responses.store import ResponseStore
+from stackwright.errors import StackwrightError, Unavailable
 from stackwright.http.call import Stream
 from stackwright.testing import upstream as play
 from stackwright.testing.upstream import Step, Upstream, answer, completion, delta, stream
@@ -106,6 +108,26 @@ async def test_a_caller_who_is_cut_off_while_waiting_leaves_a_cancelled_response
     await asyncio.gather(reading, return_exceptions=True)
     assert (await _kept(ask, first["response"]["id"]))["status"] == "cancelled"
     assert await ask.vendor.closed(2.0)
+
+
+async def test_what_a_caller_leaves_behind_waits_for_a_database_that_is_away(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask.vendor.scripts = [[play.STREAM_HEAD, play.chunk(play.event(delta("word "))), play.silence]]
+    made = await ask.create(stream=True)
+    assert isinstance(made, Stream)
+    first = json.loads((await anext(made.blocks)).split(b"\n")[1].removeprefix(b"data: "))
+    add, away = ResponseStore.add, iter([True, True])
+
+    async def added(*args: Any) -> None:
+        if next(away, False):
+            raise Unavailable("The database is away.")
+        await add(*args)
+
+    monkeypatch.setattr(ResponseStore, "add", added)
+    await made.blocks.aclose()
+    assert (await _kept(ask, first["response"]["id"]))["status"] == "cancelled"
+    assert next(away, None) is None
 
 
 async def test_a_caller_who_leaves_a_call_that_waits_ends_the_vendors_work(ask: Asking) -> None:
