@@ -287,3 +287,16 @@ async def test_an_import_that_cannot_be_right_writes_nothing(prompts: Prompts, f
         await prompts.transfer.take(ADA, msgspec.convert({"data": [good, {"id": "pmpt_bad", **fields}]}, Import))
     assert raised.value.param == "data[1]"
     assert (await prompts.page("ada", ListQuery())).data == []
+
+
+async def test_a_publication_after_another_sees_what_changed_between_them(prompts: Prompts) -> None:
+    prompt_id = await with_versions(prompts, 2)
+    await prompts.set_label(ADA, prompt_id, "prod", NewLabel(version=1))
+    third = await prompts.versions.publish(ADA, prompt_id, version("third", labels=["next"]))
+    await prompts.set_default(ADA, prompt_id, NewDefault(version=1))
+    fourth = await prompts.versions.publish(ADA, prompt_id, version("fourth"))
+    found = await prompts.get("ada", prompt_id)
+    assert (third.version, fourth.version, fourth.is_default) == (3, 4, False)
+    assert (found.labels, found.default_version, found.latest_version) == ({"prod": 1, "next": 3}, 1, 4)
+    await prompts.delete(ADA, prompt_id)
+    await refused("prompt_not_found", prompts.versions.publish(ADA, prompt_id, version("fifth")))

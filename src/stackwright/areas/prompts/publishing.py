@@ -39,12 +39,28 @@ class _Plan(NamedTuple):
     """What changes in the prompt's row. Nothing, when all that was asked for is there already."""
 
 
+class _Left(NamedTuple):
+    """What a publication left behind: where the next one of the same prompt begins, if nothing else changes it."""
+
+    tenant: str
+    row: StoredPrompt
+    newest: VersionRow
+
+    def suits(self, who: Who, reference: str, wanted: Publication) -> bool:
+        """Return whether this and `wanted` make a new version. What refuses one must be looked up."""
+        based = wanted.base is None or wanted.base == self.row.last_version
+        return (
+            (self.tenant, self.row.id) == (who.tenant, reference) and based and self.newest.hash != wanted.content.hash
+        )
+
+
 class Publishing:
-    """The scripts. They do no I/O."""
+    """The scripts. They do no I/O, and remember one publication: what comes after it needs no look."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._tables = ledger.tables
+        self._left: _Left | None = None
 
     def publish(self, who: Who, reference: str, wanted: Publication) -> Script[Written]:
         """Add a version. Content that is the newest one's returns that; a base that is not the newest is `Moved`."""
@@ -57,13 +73,22 @@ class Publishing:
         return (yield from self._in_turn(who, reference, wanted))
 
     def _at_once(self, who: Who, reference: str, wanted: Publication) -> Script[Written | None]:
-        """Look, then write it all in one statement. None when that is not possible, or somebody was faster."""
+        """Write all of it in one statement, after the last publication or else after a look. None when that is not
+        possible, or somebody was faster."""
+        left, self._left = self._left, None
+        if left is not None and left.suits(who, reference, wanted):
+            written = yield from self._written(who, left.row, left.newest, wanted)
+            if written is not None:
+                return written
         found = yield self._tables.newest(who.tenant, reference, named=not is_id(reference))
         if not found:
             return None
         row, newest = self._tables.with_version(found[0])
         if row.archived_at is not None:
             return None
+        return (yield from self._written(who, row, newest, wanted))
+
+    def _written(self, who: Who, row: StoredPrompt, newest: VersionRow, wanted: Publication) -> Script[Written | None]:
         plan = _planned(who, row, newest, wanted)
         if not plan.fields:
             return Written(row, plan.version)
@@ -73,7 +98,9 @@ class Publishing:
         event = event_of(who, 0, row.id, _PUBLISHED, plan.told)
         if not (yield self._tables.publish(who.tenant, row.revision, fields, plan.version, event)):
             return None
-        return Written(msgspec.structs.replace(row, **fields), plan.version)
+        changed = msgspec.structs.replace(row, **fields)
+        self._left = _Left(who.tenant, changed, plan.version)
+        return Written(changed, plan.version)
 
     def _in_turn(self, who: Who, reference: str, wanted: Publication) -> Script[Written]:
         held = yield from self._ledger.held(who, reference)
