@@ -25,6 +25,8 @@ _HEAD = tuple(b"HTTP/1.1 %d" % digit for digit in range(2, 6))
 _BACKLOG = 2048
 _HEAD_SECONDS = 10.0
 _HEAD_BYTES = 64 * 1024
+UNREAD_SECONDS = 10.0
+"""How long a connection that is to be closed waits for a reader of what it still holds."""
 _H2C = re.compile(rb"(?i)(?<=\r\n)upgrade:[ \t]*h2c[ \t]*\r\n")
 
 
@@ -66,9 +68,11 @@ class _Transport:
             self.write(b"")
 
     def close(self) -> None:
-        """Send what was kept, then close."""
+        """Send what was kept, then close, also when nobody reads it."""
         self.flush()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._transport.abort)
 
 
 class Protocol(HttpToolsProtocol):
