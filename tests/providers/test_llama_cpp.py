@@ -266,6 +266,12 @@ async def test_more_choices_than_anybody_reads_are_refused(model: LlamaCpp) -> N
         await model.completions.complete(call(prompt=["a"] * 300, n=10))
 
 
+async def test_a_misspelt_parameter_is_refused_with_the_one_that_is_meant(model: LlamaCpp) -> None:
+    with pytest.raises(InvalidRequest, match="Did you mean 'temperature'") as refused:
+        await model.chat.complete(call(messages=HELLO, temprature=0, user="ada", service_tier="auto"))
+    assert (refused.value.param, refused.value.code) == ("temprature", "unknown_parameter")
+
+
 async def test_a_grammar_of_the_callers_own_is_refused(model: LlamaCpp) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await model.chat.complete(call(messages=HELLO, grammar="root ::= root"))

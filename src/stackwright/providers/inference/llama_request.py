@@ -1,8 +1,9 @@
 """What a caller may ask of llama.cpp: OpenAI's parameters, checked, in llama.cpp's words."""
 
+import difflib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -80,7 +81,7 @@ COMMON: dict[str, Any] = {
     "typical_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
     "repeat_penalty": Annotated[float, msgspec.Meta(gt=0)],
 }
-"""Passed on as they are, once of the right type. What is not named in this module is not llama.cpp's business."""
+"""Passed on as they are, once of the right type."""
 
 CHAT: dict[str, Any] = COMMON | {
     "messages": Annotated[list[Message], msgspec.Meta(min_length=1)],
@@ -117,11 +118,30 @@ CANNOT: Mapping[str, tuple[Any, ...]] = {
 }
 """Parameters that would change the answer and cannot be had here, with the values that ask for nothing."""
 
+HINTS = {
+    "metadata",
+    "model",
+    "moderation",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "user",
+    "verbosity",
+}
+"""OpenAI's parameters that ask this model for nothing: others read them, or they are wishes about cost and style."""
+
 
 def request(kind: Kind, call: ModelCall, *, context_length: int, max_tokens: int, cache: bool) -> "Request":
     """Check a call and put it in llama.cpp's words. `InvalidRequest` names the parameter."""
     _refuse(call.params, context_length)
     known = (CHAT if kind == "chat" else TEXT) | READ | {"logprobs": bool if kind == "chat" else _TEXT_LOGPROBS}
+    _refuse_unknown(call.params.keys() - CANNOT.keys() - HINTS, known)
     values = {name: _read(name, raw, known[name]) for name, raw in call.params.items() if name in known}
     values = {name: value for name, value in values.items() if value is not None}
     if (needed := "messages" if kind == "chat" else "prompt") not in values:
@@ -164,6 +184,13 @@ def _refuse(params: Mapping[str, msgspec.Raw], context_length: int) -> None:
     for name in CANNOT.keys() & params.keys():
         if (value := msgspec.json.decode(params[name])) is not None and value not in CANNOT[name]:
             raise InvalidRequest(f"'{name}' is not supported by this model.", param=name, code="unsupported_parameter")
+
+
+def _refuse_unknown(names: Set[str], known: Collection[str]) -> None:
+    for name in sorted(names - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f" Did you mean '{near[0]}'?" if near else " This model knows no parameter of that name."
+        raise InvalidRequest(f"Unknown parameter: '{name}'.{meant}", param=name, code="unknown_parameter")
 
 
 def _check_size(name: str, size: int, context_length: int) -> None:
