@@ -27,7 +27,7 @@ _WORDS = {
     "{lock}": "",
     "{skip_locked}": "",
 }
-_ROOM = 64 * 1024
+_ROOM = 1024 * 1024
 """Bytes that a disk must have room for before it is called full no longer."""
 _STATEMENTS_CACHED = 256
 _PAUSE = 0.005
