@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 
-from stackwright.app.stores import Kept, sql_stores, tables_of
+from stackwright.app.stores import FILES, Kept, files_provider, files_reference, sql_stores, tables_of
 from stackwright.app.users import User, users_of
-from stackwright.config.runfile import RunFile
+from stackwright.config.runfile import ProviderEntry, RunFile
 from stackwright.config.sharing import file_of, identity
 from stackwright.config.storage import (
     Backend,
@@ -58,7 +58,7 @@ async def move(
     if run.storage.backends[source].type.startswith("kv_"):
         copied = await _move_namespaces(run, source, target, chosen, replace, tell)
     else:
-        ours = [user for user in chosen if user.path.startswith("storage.")]
+        ours = [user for user in chosen if user.ours]
         stayed |= {user.path: "its provider keeps its tables itself" for user in chosen if user not in ours}
         chosen = ours
         copied = await _move_tables(run, source, target, [user.name for user in ours], replace, tell)
@@ -140,13 +140,20 @@ async def _prepared(run: RunFile, target: str, stores: Sequence[str]) -> list[Ke
         if isinstance(reference, SqlReference)
     }
     storage = run.storage.model_copy(update={"stores": run.storage.stores.model_copy(update=there)})
+    changed = {"storage": storage, "providers": {**run.providers, FILES: (_files_on(run, target),)}}
     async with _opened(storage, target) as backends:
-        every = sql_stores(run.model_copy(update={"storage": storage}), backends)
+        every = sql_stores(run.model_copy(update=changed), backends)
         kept = [one for one in every if one.key in stores]
         for one in kept:
             await one.store.prepare()
         await backends.check(_DEADLINE)
     return kept
+
+
+def _files_on(run: RunFile, backend: str) -> ProviderEntry:
+    provider = files_provider(run)
+    there = files_reference(run).model_copy(update={"backend": backend})
+    return provider.model_copy(update={"config": provider.config.model_copy(update={"metadata_store": there})})
 
 
 async def _versions(run: RunFile, source: str) -> Mapping[str, int]:

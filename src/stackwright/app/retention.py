@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import Counter
 
-from stackwright.app.stores import sweeps
+from stackwright.app.stores import references, sweeps
 from stackwright.config.runfile import RunFile
-from stackwright.config.storage import StoreReference
 from stackwright.errors import StackwrightError
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql import Script, SqlBackend
@@ -101,8 +100,8 @@ async def kept(run: RunFile, backends: NamedBackends) -> AsyncIterator[None]:
     """Look after the stores that have a retention, for as long as the context lasts."""
     keepers = [
         Keeper(name, backends.sql(reference), reference.table_name, sweeps(name, run, backends), reference.seconds)
-        for name, reference in run.storage.stores
-        if isinstance(reference, StoreReference) and reference.seconds is not None
+        for name, reference in references(run).items()
+        if reference.seconds is not None
     ]
     for keeper in keepers:
         await keeper.prepare()

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from stackwright.areas.chat import CompletionStore
 from stackwright.areas.conversations import ConversationStore
+from stackwright.areas.files import FileStore
 from stackwright.areas.prompts import Prompts
 from stackwright.areas.responses import Journal, ResponseStore
-from stackwright.config.runfile import RunFile
+from stackwright.config.files import FilesConfig
+from stackwright.config.runfile import ProviderEntry, RunFile
 from stackwright.config.storage import StoreReference
 from stackwright.errors import StackwrightError
 from stackwright.jobs import JobQueue
@@ -19,6 +21,11 @@ from stackwright.storage.sql.aging import Sweep
 from stackwright.storage.sql.lease import LeaseTable
 from stackwright.storage.sql.writer import WriteQueue
 
+FILES: Final = "files"
+"""What the store of files is called, whose reference is its provider's."""
+FILES_PATH = f"providers.{FILES}[0].config.metadata_store"
+_FILES = "inline::localfs"
+_FILES_TABLE = "files_metadata"
 _MOST_CHANGES = 10_000
 _MADE = re.compile(r'CREATE TABLE "?(\w+)"?')
 _SEEDED = re.compile(r'INSERT INTO "?(\w+)"?')
@@ -65,6 +72,35 @@ def response_jobs(run: RunFile, backends: NamedBackends) -> JobQueue:
     )
 
 
+def files_provider(run: RunFile) -> ProviderEntry:
+    """Return the provider of files: where the run file has none, a folder of this machine."""
+    if given := run.providers.get("files"):
+        return given[0]
+    default = "sql_default" if "sql_default" in run.storage.backends else run.storage.stores.responses.backend
+    config = TYPES[_FILES].config(metadata_store={"backend": default, "table_name": _FILES_TABLE})
+    return ProviderEntry(provider_id="files", provider_type=_FILES, config=config)
+
+
+def file_store(run: RunFile, backends: NamedBackends) -> FileStore:
+    """Return the store of files."""
+    settings = files_reference(run)
+    return FileStore(backends.sql(settings), settings.table_name)
+
+
+def files_reference(run: RunFile) -> StoreReference:
+    """Return where the rows of files are."""
+    provider = files_provider(run)
+    if not isinstance(provider.config, FilesConfig):
+        raise StackwrightError(f"{provider.provider_type} says nothing of a metadata_store, where files have rows.")
+    return provider.config.metadata_store
+
+
+def references(run: RunFile) -> dict[str, StoreReference]:
+    """Return where every store of rows is."""
+    stores = {name: reference for name, reference in run.storage.stores if isinstance(reference, StoreReference)}
+    return {**stores, FILES: files_reference(run)}
+
+
 class SqlStore(Protocol):
     """What keeps its rows in tables of its own."""
 
@@ -97,7 +133,7 @@ class Kept(NamedTuple):
     """A part of what the run file calls a store, and where it is."""
 
     key: str
-    """Which of `storage.stores` it belongs to."""
+    """Which of `storage.stores` it belongs to, or `files`."""
     backend: str
     store: SqlStore
 
@@ -111,13 +147,13 @@ def sql_stores(run: RunFile, backends: NamedBackends) -> list[Kept]:
         Kept("prompts", stores.prompts.backend, prompts(run, backends)),
         Kept("responses", stores.responses.backend, response_store(run, backends)),
         Kept("responses", stores.responses.backend, response_jobs(run, backends)),
+        Kept(FILES, files_reference(run).backend, file_store(run, backends)),
     ]
 
 
 def schemas(run: RunFile, backends: NamedBackends) -> list[tuple[str, SqlStore]]:
     """Return everything that makes tables of rows, each with its backend: stores, providers, and what they share."""
-    references = [reference for _, reference in run.storage.stores if isinstance(reference, StoreReference)]
-    leases = [one for one in references if one.seconds is not None]
+    leases = [one for one in references(run).values() if one.seconds is not None]
     found: list[tuple[str, SqlStore]] = [(kept.backend, kept.store) for kept in sql_stores(run, backends)]
     found += [(one.backend, LeaseTable(backends.sql(one))) for one in leases]
     for entry in (entry for entries in run.providers.values() for entry in entries):
@@ -136,7 +172,7 @@ def tables_of(store: SqlStore) -> list[MadeTable]:
 
 
 def sweeps(key: str, run: RunFile, backends: NamedBackends) -> Sequence[Sweep]:
-    """Return what removes the old rows of one of `storage.stores`."""
+    """Return what removes the old rows of a store."""
     match key:
         case "inference":
             return [completion_store(run, backends).old]
@@ -146,5 +182,7 @@ def sweeps(key: str, run: RunFile, backends: NamedBackends) -> Sequence[Sweep]:
             return [response_store(run, backends).old]
         case "prompts":
             return prompts(run, backends).old
+        case "files":
+            return [file_store(run, backends).old]
         case _:
             raise StackwrightError(f"storage.stores.{key} has no retention: nothing here knows what may go.")

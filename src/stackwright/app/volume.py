@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stackwright.app.stores import MadeTable, sql_stores, tables_of
+from stackwright.app.stores import MadeTable, references, sql_stores, tables_of
 from stackwright.app.users import users_of
 from stackwright.config.runfile import RunFile
 from stackwright.config.storage import KVReference, SqliteBackend
@@ -48,11 +48,12 @@ async def measure(run: RunFile) -> tuple[list[Volume], Mapping[str, str]]:
 async def _tables(run: RunFile, backends: NamedBackends, troubles: Mapping[str, str]) -> list[Volume]:
     found: list[Volume] = []
     bytes_in: dict[str, Mapping[str, int]] = {}
+    places = references(run)
     for kept in sql_stores(run, backends):
         name = kept.backend
         if name in troubles:
             continue
-        database = backends.sql(getattr(run.storage.stores, kept.key))
+        database = backends.sql(places[kept.key])
         if name not in bytes_in:
             is_sqlite = isinstance(run.storage.backends[name], SqliteBackend)
             bytes_in[name] = dict(await database.fetch(_SQLITE_BYTES if is_sqlite else _POSTGRES_BYTES))
@@ -82,7 +83,7 @@ async def _namespaces(run: RunFile, backends: NamedBackends, troubles: Mapping[s
             continue
         if isinstance(reference, KVReference):
             found.append(await _entries(backends, user.name, reference))
-        elif not user.path.startswith("storage."):
+        elif not user.ours:
             found.append(Volume(reference.backend, user.name, reference.table_name, None, None))
     return found
 

@@ -8,7 +8,17 @@ from typing import NamedTuple
 from starlette.types import ASGIApp
 
 from stackwright.app import gauges, probes, retention, stores
-from stackwright.areas import chat, completions, conversations, embeddings, models, moderations, prompts, responses
+from stackwright.areas import (
+    chat,
+    completions,
+    conversations,
+    embeddings,
+    files,
+    models,
+    moderations,
+    prompts,
+    responses,
+)
 from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import RunFile
 from stackwright.http import openapi
@@ -30,6 +40,7 @@ _APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "conversations": (conversations.api,),
     "prompts": (prompts.api,),
     "responses": (responses.api,),
+    "files": (files.api,),
 }
 """Which operations each entry of the run file's `apis` brings."""
 _PAGES = (
@@ -83,6 +94,8 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
 async def _open_providers(run: RunFile, backends: NamedBackends, stack: AsyncExitStack) -> dict[str, models.Served]:
     served: dict[str, models.Served] = {}
     for api, entries in run.providers.items():
+        if api == stores.FILES:
+            continue  # They are opened by `_files`, whether the run file names one or not.
         for entry in entries:
             adapter = await stack.enter_async_context(opened(TYPES[entry.provider_type], entry.config, backends))
             if api == "inference":
@@ -102,6 +115,7 @@ class _Areas(NamedTuple):
     chat: chat.ChatService
     conversations: conversations.Conversations
     prompts: prompts.Prompts
+    files: files.Files
     responses: responses.Responses
     worker: Worker
 
@@ -117,9 +131,20 @@ async def _open_areas(run: RunFile, backends: NamedBackends, catalog: models.Cat
     await stack.enter_async_context(templates.memory.kept_fresh())
     service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
     history = conversations.Conversations(talks)
-    intake = _intake(run, backends, answers, catalog, history, templates)
+    uploads = await _files(run, backends, stack)
+    intake = _intake(run, backends, answers, catalog, history, templates, uploads)
     made, worker = await _responses(run, backends, answers, intake, history, stack)
-    return _Areas(catalog, store, service, history, templates, made, worker)
+    return _Areas(catalog, store, service, history, templates, uploads, made, worker)
+
+
+async def _files(run: RunFile, backends: NamedBackends, stack: AsyncExitStack) -> files.Files:
+    store = stores.file_store(run, backends)
+    await store.prepare()
+    provider = stores.files_provider(run)
+    blobs = await stack.enter_async_context(opened(TYPES[provider.provider_type], provider.config, backends))
+    uploads = files.Files(store, blobs)
+    await stack.enter_async_context(uploads.kept_tidy())
+    return uploads
 
 
 def _services(run: RunFile, areas: _Areas) -> dict[type, object]:
@@ -129,6 +154,7 @@ def _services(run: RunFile, areas: _Areas) -> dict[type, object]:
         chat.ChatService: areas.chat,
         conversations.Conversations: areas.conversations,
         prompts.Prompts: areas.prompts,
+        files.Files: areas.files,
         responses.Responses: areas.responses,
         responses.Sockets: responses.Sockets(areas.responses, run.responses.websockets),
         completions.CompletionService: completions.CompletionService(areas.catalog),
@@ -144,11 +170,13 @@ def _intake(
     catalog: models.Catalog,
     history: conversations.Conversations,
     templates: prompts.Prompts,
+    uploads: files.Files,
 ) -> responses.Intake:
     kit = responses.Kit(run.responses.ignore_tools)
     remote = responses.Remote(Reach(run.responses.mcp), _connectors(run))
     seals = responses.Seals(backends.kv(run.storage.stores.metadata))
-    return responses.Intake(catalog, store, history, templates, kit, remote, seals)
+    attachments = responses.Attachments(uploads, run.responses.max_file_bytes)
+    return responses.Intake(catalog, store, history, templates, kit, remote, seals, attachments)
 
 
 async def _responses(
@@ -204,7 +232,7 @@ def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iter
     bodies = Bodies(run.server.max_body_bytes)
     for api in apis:
         for operation in api.operations:
-            endpoint = Endpoint(operation, services, bodies)
+            endpoint = Endpoint(operation, services, bodies, upload_bytes=run.server.max_upload_bytes)
             yield operation.method, operation.path, operation.name, endpoint
     yield "GET", "/metrics", "metrics", probes.metrics(workers=workers)
     yield (

@@ -95,6 +95,8 @@ def settle(root: Node, types: Types, backends: Mapping[str, str], report: Report
             # What cannot be read has been complained about; the schema around it need not look again.
             config.finished = model if model is not None else {}
     _ids_are_unique(root, report)
+    for _, entry in [one for one in entries(root) if one[0] == "files"][1:]:
+        report.key(entry, "Every file goes to the first provider of files. Take this one out.")
 
 
 def _type_of(entry: Node, api: str, types: Types, report: Report) -> ProviderType | None:

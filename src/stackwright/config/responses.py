@@ -87,6 +87,11 @@ class Responses(Section):
         description="Types of tools to drop from requests without a word, such as `[web_search, image_generation]`. "
         "Otherwise a tool that nobody here can run is a 400.",
     )
+    max_file_bytes: PositiveInt = Field(
+        32 * 1024 * 1024,
+        description="Most bytes that the uploaded files of a request may have together, its history included; the "
+        "model is sent all of them. More is a 413.",
+    )
     mcp: Mcp = Field(Mcp(), description="Tools of type `mcp`.")
     websockets: WebSockets = Field(WebSockets(), description="Limits of WebSockets.")
     background: Background = Field(Background(), description="Limits of responses with `background: true`.")

@@ -63,6 +63,7 @@ class Server(Section):
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     workers: PositiveInt = Field(1, description="Server processes.")
     max_body_bytes: PositiveInt = Field(10 * 1024 * 1024, description="A larger JSON body is a 413.")
+    max_upload_bytes: PositiveInt = Field(512 * 1024 * 1024, description="A larger file is a 413.")
     grace_seconds: float = Field(30.0, ge=0, description="Time that requests have to finish after SIGTERM.")
     auth: Auth = Field(Auth(), description="Who may call.")
 

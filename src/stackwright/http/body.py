@@ -1,7 +1,7 @@
 """Reading a request: its body within a limit, its query into a Struct."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -13,6 +13,8 @@ from starlette.types import Message, Receive, Scope
 
 from stackwright.errors import InvalidRequest, TooLarge, Unavailable
 from stackwright.kit.decoding import from_decoding
+
+_SETTING = "server.max_body_bytes"
 
 
 class ClientGone(Exception):
@@ -51,7 +53,7 @@ class Bodies:
     async def read(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body. `TooLarge` when it exceeds the limit, of which no more is held; `Unavailable` while
         too much is held of others."""
-        await _check_head(scope, receive, self._limit)
+        await check_head(scope, receive, self._limit)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS) as deadline:
                 message = await receive()
@@ -59,9 +61,7 @@ class Bodies:
                     return _within(message.get("body", b""), self._limit)
                 return await self._read_on(message, receive, deadline)
         except TimeoutError:
-            raise TooSlow(
-                f"The request's body came at less than {BYTES_PER_SECOND} bytes a second for {PATIENCE_SECONDS:g} s."
-            ) from None
+            raise too_slow() from None
 
     async def _read_on(self, message: Message, receive: Receive, deadline: asyncio.Timeout) -> bytes:
         started = asyncio.get_running_loop().time()
@@ -81,22 +81,23 @@ class Bodies:
         parts += chunk
         self._room -= len(chunk)
         if len(parts) > self._limit:
-            await _drop(receive)
-            raise _too_large(self._limit)
+            await drop(receive)
+            raise too_large(self._limit)
         if self._room < 0:
-            await _drop(receive)
+            await drop(receive)
             raise Unavailable(
                 "The server is receiving too many large requests at once. Try again in a second.", code="overloaded"
             )
 
 
-async def _check_head(scope: Scope, receive: Receive, limit: int) -> None:
+async def check_head(scope: Scope, receive: Receive, limit: int, setting: str = _SETTING, *, beside: int = 0) -> None:
+    """Refuse a body that says it is too large, or compressed. `beside` is what it may have that does not count."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit:
+        if name == b"content-length" and int(value) > limit + beside:
             # A caller who expects 100 Continue has sent nothing yet, and needs not.
             if (b"expect", b"100-continue") not in scope["headers"]:
-                await _drop(receive)
-            raise _too_large(limit)
+                await drop(receive)
+            raise too_large(limit, setting)
         if name == b"content-encoding" and value.lower() != b"identity":
             raise InvalidRequest(
                 f"Content-Encoding {value.decode('latin-1')!r} is not supported; send the body uncompressed.",
@@ -106,11 +107,12 @@ async def _check_head(scope: Scope, receive: Receive, limit: int) -> None:
 
 def _within(body: bytes, limit: int) -> bytes:
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return body
 
 
-async def _drop(receive: Receive) -> None:
+async def drop(receive: Receive) -> None:
+    """Read some of a refused body."""
     left = LINGER_BYTES
     with suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
@@ -121,16 +123,29 @@ async def _drop(receive: Receive) -> None:
                     return
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than {limit} bytes, the limit set by server.max_body_bytes.")
+def too_large(limit: int, setting: str = _SETTING) -> TooLarge:
+    """Return what to say of a body beyond the limit."""
+    return TooLarge(f"The request body is larger than {limit} bytes, the limit set by {setting}.")
+
+
+def too_slow() -> TooSlow:
+    """Return what to say of a body that does not come."""
+    return TooSlow(
+        f"The request's body came at less than {BYTES_PER_SECOND} bytes a second for {PATIENCE_SECONDS:g} s."
+    )
 
 
 def query(scope: Scope, type: Any) -> Any:
-    """Decode the query string. `name[key]=value` fills a mapping, `name[]=value` and repeated names a list; where the
-    type has no list, the last of repeated names counts."""
+    """Decode the query string."""
+    return from_pairs(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True), type)
+
+
+def from_pairs(pairs: Iterable[tuple[str, str]], type: Any) -> Any:
+    """Decode what a query or a form has. `name[key]=value` fills a mapping, `name[]=value` and repeated names a list;
+    where the type has no list, the last of repeated names counts."""
     fields: dict[str, Any] = {}
     lists = _lists_of(type)
-    for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+    for name, value in pairs:
         head, bracket, key = name.partition("[")
         if head in lists and key in ("", "]"):
             listed = fields.setdefault(head, [])

@@ -1,6 +1,6 @@
 """One request as a handler sees it, and the answers that are more than a Struct."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 B = TypeVar("B")
@@ -54,3 +54,17 @@ class Stream:
 
     def __init__(self, blocks: AsyncGenerator[bytes, None]) -> None:
         self.blocks = blocks
+
+
+class Download:
+    """An answer that is bytes of a known number.
+
+    The first piece is awaited before the status line is sent, as with `Stream`.
+    """
+
+    __slots__ = ("headers", "pieces", "size")
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], size: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.pieces = pieces
+        self.size = size
+        self.headers = headers

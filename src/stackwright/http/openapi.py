@@ -9,6 +9,7 @@ import msgspec
 import stackwright
 from stackwright.http.operation import Api, Operation
 
+_JSON = "application/json"
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
@@ -69,12 +70,13 @@ def _entry(tag: str, operation: Operation, schema_of: dict[int, Any]) -> dict[st
     if rest.strip():
         entry["description"] = rest.strip()
     if operation.body is not None:
-        entry["requestBody"] = {"required": True, "content": _json(schema_of[id(operation.body)])}
+        media = "multipart/form-data" if operation.form else _JSON
+        entry["requestBody"] = {"required": True, "content": {media: {"schema": schema_of[id(operation.body)]}}}
     return entry
 
 
 def _answers(operation: Operation, schema_of: dict[int, Any]) -> dict[str, Any]:
-    content = _json(schema_of[id(operation.answer)])
+    content = {operation.media: {"schema": schema_of[id(operation.answer)]}}
     if not operation.streams:
         return content
     events = "Server-sent events, each `data: ` and a JSON chunk; `data: [DONE]` ends a stream that ended well."
@@ -106,4 +108,4 @@ def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(schema: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+    return {_JSON: {"schema": schema}}

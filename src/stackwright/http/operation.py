@@ -6,6 +6,7 @@ From the declaration come the route, the decoding with OpenAI's error texts, and
 import inspect
 import typing
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from stackwright.errors import InvalidRequest
 from stackwright.http.body import Bodies, query
-from stackwright.http.call import Call, Json, Stream
+from stackwright.http.call import Call, Download, Json, Stream
+from stackwright.http.form import Form
 from stackwright.http.sse import send_stream
 from stackwright.http.watch import while_connected
 from stackwright.kit.decoding import from_decoding
@@ -36,6 +38,10 @@ class Operation:
     status: int = 200
     streams: bool = False
     """True when the answer may also be a stream of server-sent events."""
+    form: bool = False
+    """True when the body is `multipart/form-data`, which the handler reads as it comes: `call.body` is the `Form`."""
+    media: str = "application/json"
+    """What the answer is."""
 
     @property
     def name(self) -> str:
@@ -55,15 +61,22 @@ class Api:
     sockets: list[tuple[str, Handler]] = field(default_factory=list)
     """Path and handler of each kind of WebSocket."""
 
-    def get(self, path: str, *, answer: Any, query: Any = None) -> Callable[[H], H]:
+    def get(self, path: str, *, answer: Any, query: Any = None, media: str = "application/json") -> Callable[[H], H]:
         """Declare a reading operation; `query` is the Struct its query string decodes into."""
-        return self._declare("GET", path, answer=answer, query=query)
+        return self._declare("GET", path, answer=answer, query=query, media=media)
 
     def post(
-        self, path: str, *, answer: Any, body: Any = None, streams: bool = False, status: int = 200
+        self,
+        path: str,
+        *,
+        answer: Any,
+        body: Any = None,
+        streams: bool = False,
+        status: int = 200,
+        form: bool = False,
     ) -> Callable[[H], H]:
-        """Declare a writing operation; `body` is the Struct its JSON body decodes into."""
-        return self._declare("POST", path, answer=answer, body=body, streams=streams, status=status)
+        """Declare a writing operation; `body` is the Struct its JSON body decodes into, or that its form is like."""
+        return self._declare("POST", path, answer=answer, body=body, streams=streams, status=status, form=form)
 
     def put(self, path: str, *, answer: Any, body: Any) -> Callable[[H], H]:
         """Declare an operation that sets something, however often it is repeated."""
@@ -93,15 +106,21 @@ class Api:
 class Endpoint:
     """An operation with its services at hand, as an ASGI application."""
 
-    def __init__(self, operation: Operation, services: Mapping[type, object], bodies: Bodies) -> None:
+    def __init__(
+        self, operation: Operation, services: Mapping[type, object], bodies: Bodies, *, upload_bytes: int
+    ) -> None:
         self.operation = operation
         self._handler = operation.handler
         self._services = services_of(operation.handler, services)
-        self._decode = msgspec.json.Decoder(operation.body).decode if operation.body else None
+        self._decode = msgspec.json.Decoder(operation.body).decode if operation.body and not operation.form else None
         self._encode = msgspec.json.Encoder().encode
         self._bodies = bodies
+        self._upload_bytes = upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.operation.form:
+            await self._take(scope, receive, send)
+            return
         raw = b""
         body: Any = None
         if self.operation.method != "GET":
@@ -115,8 +134,18 @@ class Endpoint:
         answer = await while_connected(self._handler(call, *self._services), receive)
         if isinstance(answer, Stream):
             await send_stream(answer.blocks, receive, send)
+        elif isinstance(answer, Download):
+            await while_connected(send_download(answer, send), receive)
         else:
             await respond(send, self.operation.status, answer if isinstance(answer, Json) else self._encode(answer))
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the handler read a form. It notices itself when the caller hangs up."""
+        state = scope["state"]
+        form = Form(scope, receive, self._upload_bytes)
+        call = Call(state["tenant"], state["request_id"], scope["path_params"], form, b"", scope["headers"])
+        answer = await self._handler(call, *self._services)
+        await respond(send, self.operation.status, self._encode(answer))
 
     def _decoded(self, raw: bytes) -> Any:
         assert self._decode is not None
@@ -141,6 +170,18 @@ def services_of(handler: Handler, services: Mapping[type, object]) -> tuple[obje
     wanted = list(inspect.signature(handler).parameters)[1:]
     hints = typing.get_type_hints(handler)
     return tuple(services[hints[name]] for name in wanted)
+
+
+async def send_download(answer: Download, send: Send) -> None:
+    """Send bytes as they are read."""
+    async with aclosing(answer.pieces) as pieces:
+        first = await anext(pieces, b"")
+        head = [*answer.headers, (b"content-length", b"%d" % answer.size)]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def respond(

@@ -12,7 +12,7 @@ from stackwright.config.storage import KVReference, SqlReference
 from stackwright.storage.kv import KV
 from stackwright.storage.sql import Migration, SqlBackend
 
-Api = Literal["inference", "vector_io"]
+Api = Literal["inference", "vector_io", "files"]
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -56,7 +56,8 @@ class Provider(Generic[C]):
     """A provider type: what it is called, what it wants, how to open it.
 
     `open(config, backends)` is an async context manager that yields what the api's port asks for
-    (`ports.inference.Inference`, `ports.vectors.VectorIndexes`). It does no network call that could fail the start.
+    (`ports.inference.Inference`, `ports.vectors.VectorIndexes`, `ports.blobs.Blobs`). It does no network call that
+    could fail the start.
     """
 
     type: str

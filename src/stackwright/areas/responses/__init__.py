@@ -1,5 +1,6 @@
 """Responses: turns of a model with its tools, kept as chains."""
 
+from stackwright.areas.responses.attachments import Attachments
 from stackwright.areas.responses.background import Background
 from stackwright.areas.responses.intake import Intake
 from stackwright.areas.responses.items import ItemRow
@@ -15,6 +16,7 @@ from stackwright.areas.responses.store import ResponseStore, StoredResponse
 
 __all__ = [
     "KIND",
+    "Attachments",
     "Background",
     "Intake",
     "ItemRow",

@@ -9,6 +9,7 @@ from stackwright.areas.conversations import Conversations
 from stackwright.areas.models import Catalog
 from stackwright.areas.prompts import Prompts, apply
 from stackwright.areas.responses.asking import asked
+from stackwright.areas.responses.attachments import Attachments
 from stackwright.areas.responses.beginning import Accepted, begun
 from stackwright.areas.responses.checking import (
     check,
@@ -78,6 +79,7 @@ class Intake:
         kit: Kit,
         remote: Remote,
         seals: Seals,
+        attachments: Attachments,
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -86,6 +88,7 @@ class Intake:
         self._kit = kit
         self._remote = remote
         self._seals = seals
+        self._attachments = attachments
 
     async def ready(
         self,
@@ -119,7 +122,8 @@ class Intake:
         allowed = approved(history, new, offered)
         toolbox = Toolbox(request.tool_choice, offered, parallel=request.parallel_tool_calls)
         response = begun(effective.shown, effective.echo, conversation, accepted)
-        model = asked(port, target, request, raw, [*effective.frame, *history, *new], toolbox)
+        read = await self._attachments.attached(tenant, [*effective.frame, *history, *new])
+        model = asked(port, target, request, raw, read, toolbox)
         seal = await self._seals.sealer(tenant) if _ENCRYPTED in (request.include or ()) else None
         frame = Frame(response=response, seal=seal, servers=unheard, approved=allowed)
         turn = Turn(frame=frame, offers=dict(offered.offers))

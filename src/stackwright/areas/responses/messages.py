@@ -186,8 +186,8 @@ def _part(part: InputPart | OutputText | Refusal) -> dict[str, Any]:
 
 
 def _image(image: InputImage) -> dict[str, Any]:
-    if image.image_url is None:
-        raise _no_files("an image")
+    # What had an id has been put in by `attachments`.
+    assert image.image_url is not None
     # `original` is the Responses API's own word; chat's for the same is `high`.
     detail = "high" if image.detail == "original" else image.detail
     return {"type": "image_url", "image_url": {"url": image.image_url, "detail": detail}}
@@ -195,20 +195,16 @@ def _image(image: InputImage) -> dict[str, Any]:
 
 def _file(file: InputFile) -> dict[str, Any]:
     if file.file_data is None:
-        raise _no_files("a file by its URL" if file.file_url else "a file")
+        raise InvalidRequest(
+            "A file by its URL cannot be fetched here. Upload it and send its 'file_id', or send it as 'file_data'.",
+            param="input",
+            code="unsupported_content",
+        )
     return {"type": "file", "file": {"filename": file.filename or "file", "file_data": file.file_data}}
 
 
 def _refused(decision: MCPApprovalResponse) -> str:
     return f"The user refused this call. {decision.reason or ''}".rstrip()
-
-
-def _no_files(what: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{what[0].upper()}{what[1:]} cannot be fetched here yet. Send its content as a `data:` URL.",
-        param="input",
-        code="unsupported_content",
-    )
 
 
 def _output(output: str | list[InputPart]) -> Any:

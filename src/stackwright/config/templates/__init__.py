@@ -43,7 +43,7 @@ class Template:
         head = _HEAD.format(summary=self.summary, note=note, name=name)
         tools = _part("tools-local") if self.local else ""
         stores = _STORAGE + backends + _part("stores") + "\n"
-        return head + _part(f"models-{self.models}") + stores + tools + _part("server")
+        return head + _part(f"models-{self.models}") + _part("files") + stores + tools + _part("server")
 
 
 _POSTGRES = """\

@@ -1,0 +1,183 @@
+"""Files as callers and other areas see them."""
+
+import asyncio
+import logging
+import mimetypes
+import random
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from msgspec import UNSET
+
+from stackwright.areas.files.store import FileStore, StoredFile
+from stackwright.areas.files.types import File, FileDeleted, FileList, FilesQuery, NewFile
+from stackwright.errors import InvalidRequest, NotFound, StackwrightError
+from stackwright.http.body import from_pairs
+from stackwright.http.call import Download
+from stackwright.http.form import FilePart, Form
+from stackwright.ids import mint
+from stackwright.ports.blobs import Blobs, Writing
+
+log = logging.getLogger(__name__)
+
+PAUSE = 60.0
+"""Seconds between two looks at what is to be removed."""
+GRACE = 3600.0
+"""Seconds that bytes stay without a row: their file may be about to be written."""
+_BINARY = "application/octet-stream"
+_MEDIA = re.compile(r"[a-z0-9.+_-]+/[a-z0-9.+_-]+")
+_LONGEST_NAME = 255
+
+
+class Files:
+    """Files: their rows in a store, their bytes with a provider."""
+
+    def __init__(self, store: FileStore, blobs: Blobs) -> None:
+        self._store = store
+        self._blobs = blobs
+
+    async def upload(self, tenant: str, form: Form) -> File:
+        """Keep the file of a form. It is on disk, and its row committed, when this returns."""
+        file_id = mint("file-")
+        async with self._blobs.writing(file_id) as writing:
+            part, new, size = await _received(form, writing)
+            # From here on there may be bytes without a row; see `store`.
+            await self._store.spare(file_id)
+            digest = await writing.keep()
+        created = int(time.time())
+        row = StoredFile(
+            id=file_id,
+            created=created,
+            bytes=size,
+            filename=part.filename,
+            purpose=new.purpose,
+            content_type=_kind(part),
+            sha256=digest,
+            expires=created + new.expires_after.seconds if new.expires_after else None,
+        )
+        await self._store.add(tenant, row)
+        return _shown(row)
+
+    async def get(self, tenant: str, file_id: str) -> File:
+        """Return a file without its bytes."""
+        return _shown(await self.row(tenant, file_id))
+
+    async def row(self, tenant: str, file_id: str) -> StoredFile:
+        """Return what is known of a file. `NotFound` when the tenant has none, or its time is over."""
+        row = await self._store.get(tenant, file_id)
+        if row.expires is not None and row.expires <= time.time():
+            raise NotFound("file", file_id)
+        return row
+
+    def read(self, row: StoredFile) -> AsyncGenerator[bytes, None]:
+        """Return a file's bytes in pieces."""
+        return self._blobs.reading(row.id, row.bytes)
+
+    async def page(self, tenant: str, query: FilesQuery) -> FileList:
+        """Return some files."""
+        where = {} if query.purpose is None else {"purpose": query.purpose}
+        found = await self._store.page(tenant, after=query.after, order=query.order, limit=query.limit, where=where)
+        return FileList.of([_shown(row) for row in found.rows], has_more=found.has_more)
+
+    async def content(self, tenant: str, file_id: str) -> Download:
+        """Return a file's bytes, as something to be saved: a browser neither shows nor runs them."""
+        row = await self.row(tenant, file_id)
+        headers = [
+            (b"content-type", row.content_type.encode()),
+            (b"content-disposition", f"attachment; filename*=UTF-8''{quote(row.filename, safe='')}".encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"etag", f'"{row.sha256}"'.encode()),
+        ]
+        return Download(self.read(row), row.bytes, headers)
+
+    async def delete(self, tenant: str, file_id: str) -> FileDeleted:
+        """Delete a file: nobody finds it any more, then its bytes go."""
+        await self._store.delete(tenant, file_id)
+        await self._remove(file_id)
+        return FileDeleted(id=file_id)
+
+    async def _remove(self, file_id: str) -> None:
+        await self._blobs.remove(file_id)
+        await self._store.forget(file_id)
+
+    @asynccontextmanager
+    async def kept_tidy(self) -> AsyncIterator[None]:
+        """Remove what is over or was left behind, for as long as the context lasts."""
+        task = asyncio.create_task(self._tidy_for_ever())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _tidy_for_ever(self) -> None:
+        while True:
+            try:
+                await self.tidy()
+            except StackwrightError as error:
+                log.warning("Files that are to be removed stay for now: %s", error.message)
+            except Exception:
+                log.exception("Files that are to be removed stay for now.")
+            # Processes that were started together take turns.
+            await asyncio.sleep(PAUSE * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+
+    async def tidy(self, grace: float = GRACE) -> None:
+        """Remove files whose time is over, bytes that have been without a row for `grace` seconds, and what is left
+        of uploads whose process ended."""
+        await self._blobs.sweep()
+        while await self._store.expire():
+            pass
+        while spares := await self._store.spares(grace):
+            for file_id in spares:
+                await self._remove(file_id)
+
+
+async def _received(form: Form, writing: Writing) -> tuple[FilePart, NewFile, int]:
+    """Write the file of a form as it comes, and return what the form says of it, and its size."""
+    part: FilePart | None = None
+    pairs: list[tuple[str, str]] = []
+    size = 0
+    async for piece in form.pieces():
+        if isinstance(piece, bytes):
+            size += len(piece)
+            await writing.write(piece)
+        elif isinstance(piece, FilePart):
+            part = piece._replace(filename=_plain(piece.filename))
+            pairs.append((piece.field, part.filename))
+        else:
+            pairs.append(piece)
+    new: NewFile = from_pairs(pairs, NewFile)
+    if part is None or part.field != "file":
+        raise InvalidRequest("'file' is a text: send it as a file, with a name.", param="file")
+    return part, new, size
+
+
+def _plain(filename: str) -> str:
+    """Return a name without folders, control characters and half letters."""
+    last = filename.replace("\\", "/").rpartition("/")[2]
+    name = "".join(letter for letter in last if letter.isprintable())[-_LONGEST_NAME:]
+    return name or "file"
+
+
+def _kind(part: FilePart) -> str:
+    """Return the media type that a name says; else the one that was sent."""
+    return mimetypes.guess_type(part.filename)[0] or _media(part.content_type or "") or _BINARY
+
+
+def _media(value: str) -> str | None:
+    media = value.partition(";")[0].strip().lower()
+    return media if _MEDIA.fullmatch(media) else None
+
+
+def _shown(row: StoredFile) -> File:
+    return File(
+        id=row.id,
+        bytes=row.bytes,
+        created_at=row.created,
+        expires_at=UNSET if row.expires is None else row.expires,
+        filename=row.filename,
+        purpose=row.purpose,
+    )

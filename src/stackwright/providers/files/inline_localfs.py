@@ -1,0 +1,169 @@
+"""Files in a folder of this machine, each under its id."""
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from io import FileIO
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from pydantic import Field
+
+from stackwright.config.files import FilesConfig
+from stackwright.errors import StackwrightError, StorageFull, Unavailable
+from stackwright.ports.blobs import Blobs, Writing
+from stackwright.providers.provider import Backends, Provider
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+INCOMING = "incoming"
+"""The folder within, for what is still being written."""
+_PIECE = 256 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Config(FilesConfig):
+    """Where the bytes are, and where the rows."""
+
+    storage_dir: str = Field(
+        "~/.stackwright/files",
+        min_length=1,
+        description="The folder for the bytes, which is made when absent. Servers that share a database share it too.",
+    )
+
+
+class BlobLost(StackwrightError):
+    """The row of a file is there and its bytes are not."""
+
+    code = "file_lost"
+
+
+class Folder:
+    """A folder of blobs. A part that is being written is locked by who writes it, so that the others can be told."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder).expanduser()
+
+    @asynccontextmanager
+    async def writing(self, name: str) -> AsyncIterator[Writing]:
+        """See `Blobs.writing`."""
+        part = await _in_thread(_Part, self._folder, name)
+        try:
+            yield part
+        finally:
+            await _in_thread(part.close)
+
+    async def reading(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
+        """See `Blobs.reading`."""
+        try:
+            file = await _in_thread(open, self._folder / name, "rb", 0)
+        except StackwrightError as error:
+            raise _lost(name) from error
+        with closing(file):
+            if os.fstat(file.fileno()).st_size != size:
+                raise _lost(name)
+            while piece := await _in_thread(file.read, _PIECE):
+                yield piece
+
+    async def remove(self, name: str) -> None:
+        """See `Blobs.remove`."""
+        await _in_thread((self._folder / name).unlink, missing_ok=True)
+
+    async def sweep(self) -> None:
+        """See `Blobs.sweep`."""
+        await _in_thread(self._sweep)
+
+    def _sweep(self) -> None:
+        for part in (self._folder / INCOMING).glob("*"):
+            with suppress(FileNotFoundError, BlockingIOError), part.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+
+
+class _Part:
+    """A file that is being written. Everything but `write` and `keep` is called from a thread."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        for wanted in (folder, folder / INCOMING):
+            wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._name = name
+        self._path = folder / INCOMING / name
+        self._hash = hashlib.sha256()
+        self._file = FileIO(self._path, "xb", opener=_private)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        if not os.fstat(self._file.fileno()).st_nlink:
+            # Somebody swept between the two calls, and took us for dead.
+            self._file.close()
+            raise FileNotFoundError(errno.ENOENT, "The part was removed", str(self._path))
+
+    async def write(self, data: bytes) -> None:
+        """See `Writing.write`."""
+        await _in_thread(self._write, data)
+
+    def _write(self, data: bytes) -> None:
+        self._hash.update(data)
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+
+    async def keep(self) -> str:
+        """See `Writing.keep`."""
+        await _in_thread(self._keep)
+        return self._hash.hexdigest()
+
+    def _keep(self) -> None:
+        os.fsync(self._file.fileno())
+        self._path.rename(self._folder / self._name)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def close(self) -> None:
+        """Remove what was not kept."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run file operations in a thread, to their end: what they use may be closed as soon as this returns."""
+    task = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull("There is no room for files: the disk that keeps them is full.") from error
+        raise Unavailable(f"The folder that keeps files cannot be used: {error.strerror}.") from error
+
+
+def _lost(name: str) -> BlobLost:
+    return BlobLost(f"The bytes of {name} are not where files are kept, or not all of them.")
+
+
+@asynccontextmanager
+async def connect(config: Config, backends: Backends) -> AsyncIterator[Blobs]:
+    """Yield the folder; it is made when something is put there."""
+    yield Folder(config.storage_dir)
+
+
+PROVIDER = Provider(
+    type="inline::localfs",
+    api="files",
+    summary="Files in a folder of this machine",
+    config=Config,
+    open=connect,
+)
