@@ -1,0 +1,188 @@
+"""What is left of a file: nothing of one that was not acknowledged, all of one that was."""
+
+import asyncio
+import json
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stackwright.app import stores
+from stackwright.areas.files import Files, FileStore, StoredFile
+from stackwright.config.load import loads
+from stackwright.errors import NotFound, Unavailable
+from stackwright.providers.files.inline_localfs import Folder
+from stackwright.providers.registry import TYPES
+from stackwright.storage.backends import open_backends
+from tests.areas.files.forms import END, HEADERS, PURPOSE, file, file_head
+from tests.databases import database_at
+from tests.running import RunningServer
+
+RUN_FILE = """
+version: 2
+providers:
+  inference: [{provider_id: demo, provider_type: inline::scripted, config: {models: {echo: {}}}}]
+  files:
+    - provider_id: mine
+      provider_type: inline::localfs
+      config:
+        storage_dir: "${env.HOME}/bytes"
+        metadata_store: {backend: sql_default, table_name: mine%s}
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: "${env.HOME}/kvstore.db"}
+    sql_default: {type: sql_sqlite, db_path: "${env.HOME}/sql.db"}
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path, RUN_FILE % "") as running:
+        running.wait_for("/ready")
+        yield running
+
+
+def until(true: Callable[[], bool], within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline
+        signal.sigtimedwait([], 0.02)
+
+
+def begun(server: RunningServer) -> socket.socket:
+    """Send half of a form, and return when some of it is on disk."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.sendall(f"POST /v1/files HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000\r\n{head}\r\n".encode())
+    connection.sendall(PURPOSE + file_head() + bytes(200_000))
+    until(lambda: any(path.stat().st_size for path in (server.folder / "bytes/incoming").glob("*")))
+    return connection
+
+
+def bytes_of(server: RunningServer) -> list[str]:
+    return [path.name for path in (server.folder / "bytes").rglob("*") if path.is_file()]
+
+
+def test_a_server_killed_during_an_upload_leaves_nothing(server: RunningServer) -> None:
+    kept = server.request("POST", "/v1/files", file(b"kept") + PURPOSE + END, **HEADERS).json["id"]
+    with closing(begun(server)):
+        server.stop(signal.SIGKILL)
+        assert len(bytes_of(server)) == 2
+    server.start()
+    until(lambda: bytes_of(server) == [kept])
+    assert [one["id"] for one in server.get("/v1/files").json["data"]] == [kept]
+    assert server.get(f"/v1/files/{kept}/content").body == b"kept"
+
+
+def test_a_caller_who_hangs_up_leaves_nothing(server: RunningServer) -> None:
+    begun(server).close()
+    until(lambda: bytes_of(server) == [])
+    assert server.get("/v1/files").json["data"] == []
+
+
+def test_servers_do_not_sweep_what_others_still_write(server: RunningServer, tmp_path: Path) -> None:
+    with closing(begun(server)) as connection:
+        asyncio.run(Folder(str(tmp_path / "bytes")).sweep())
+        assert len(bytes_of(server)) == 1
+        rest = bytes(1_000_000 - len(PURPOSE + file_head() + b"\r\n" + END) - 200_000)
+        connection.sendall(rest + b"\r\n" + END)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    [kept] = server.get("/v1/files").json["data"]
+    assert bytes_of(server) == [kept["id"]]
+    assert kept["bytes"] == 200_000 + len(rest)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def files(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Files, FileStore, Folder]]:
+    where = str(tmp_path / "sql.db")
+    if request.param == "postgres":
+        where = request.getfixturevalue("postgres_server").url(request.getfixturevalue("postgres_db"))
+    database = database_at(where)
+    await database.open()
+    store, folder = FileStore(database, "files_metadata"), Folder(str(tmp_path / "bytes"))
+    await store.prepare()
+    yield Files(store, folder), store, folder
+    await database.close()
+
+
+def row(id: str, **fields: int) -> StoredFile:
+    made = {"created": int(time.time()), "expires": None, **fields}
+    return StoredFile(
+        id=id,
+        bytes=3,
+        filename="a",
+        purpose="batch",
+        content_type="text/plain",
+        sha256="",
+        **made,  # type: ignore[arg-type]
+    )
+
+
+async def put(folder: Folder, id: str) -> None:
+    async with folder.writing(id) as writing:
+        await writing.write(b"abc")
+        await writing.keep()
+
+
+async def test_bytes_whose_row_never_came_go_and_the_others_stay(
+    files: tuple[Files, FileStore, Folder], tmp_path: Path
+) -> None:
+    service, store, folder = files
+    for name in ("file-kept", "file-orphan"):
+        await store.spare(name)
+        await put(folder, name)
+    await store.add("t", row("file-kept"))
+    await service.tidy()
+    assert sorted(path.name for path in (tmp_path / "bytes").glob("file-*")) == ["file-kept", "file-orphan"]
+    await service.tidy(grace=0)
+    assert [path.name for path in (tmp_path / "bytes").glob("file-*")] == ["file-kept"]
+    assert await store.spares(0) == []
+    # Its writer comes back from a long sleep.
+    with pytest.raises(Unavailable, match="took too long"):
+        await store.add("t", row("file-orphan"))
+
+
+async def test_a_file_whose_time_is_over_goes_with_its_bytes(
+    files: tuple[Files, FileStore, Folder], tmp_path: Path
+) -> None:
+    service, store, folder = files
+    for name, seconds in (("file-past", -1), ("file-future", 100)):
+        await store.spare(name)
+        await put(folder, name)
+        await store.add("t", row(name, expires=int(time.time()) + seconds))
+    with pytest.raises(NotFound):
+        await service.get("t", "file-past")
+    await service.tidy(grace=0)
+    assert [path.name for path in (tmp_path / "bytes").glob("file-*")] == ["file-future"]
+    assert (await service.get("t", "file-future")).id == "file-future"
+
+
+def test_old_files_go_by_the_retention_of_their_provider(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, RUN_FILE % ", retention: 2s") as server:
+        server.wait_for("/ready")
+        old = server.request("POST", "/v1/files", file() + PURPOSE + END, **HEADERS).json["id"]
+        server.wait_for(f"/v1/files/{old}", status=404, within=20)
+        metrics = server.get("/metrics").body.decode()
+        assert 'stackwright_retention_removed_total{store="files"} 1.0' in metrics
+
+
+async def test_the_table_of_a_default_provider_is_known_to_the_database_commands(tmp_path: Path) -> None:
+    text = "version: 2\nstorage: " + json.dumps(
+        {
+            "backends": {
+                "kv_default": {"type": "kv_sqlite", "db_path": str(tmp_path / "kv.db")},
+                "rows": {"type": "sql_sqlite", "db_path": str(tmp_path / "sql.db")},
+            }
+        }
+    )
+    run = loads(text, environ={}, types=TYPES)
+    assert stores.files_reference(run).model_dump(exclude_none=True) == {
+        "backend": "rows",
+        "table_name": "files_metadata",
+    }
+    async with open_backends(run.storage, label="test") as backends:
+        assert ("rows", "files_metadata") in [(name, store.name) for name, store in stores.schemas(run, backends)]
