@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import stackwright
+from stackwright.app.stores import FILES
 from stackwright.app.wiring import App
 from stackwright.config.runfile import RunFile
 from stackwright.kit.text import aligned, told_once
@@ -24,7 +25,8 @@ def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
     url = _url(sock)
     models = app.catalog.models("default").data
     chat = next((model.id for model in models if model.model_type == "llm"), None)
-    entries = [(one.provider_id, one.provider_type) for group in run.providers.values() for one in group]
+    answering = [group for api, group in run.providers.items() if api != FILES]
+    entries = [(one.provider_id, one.provider_type) for group in answering for one in group]
     status = app.backends.status()
     backends = [(one.name, one.type, one.address, "away" if one.trouble else "ok") for one in status]
     troubles = told_once((one.name, one.trouble) for one in status)

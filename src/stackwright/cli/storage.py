@@ -116,5 +116,10 @@ def _print(moved: "Moved", source: str, target: str, path: str) -> None:
             f"\nOr, since {source} holds nothing else, give storage.backends.{source} the settings of "
             f"storage.backends.{target} and leave the stores as they are."
         )
+    if any(user == "files" for user, _ in moved.copied):
+        click.echo(
+            "\nThe bytes of files are in no database: they stay where providers.files keeps them, and every server must "
+            "reach them."
+        )
     for place, why in moved.stayed.items():
         click.echo(f"\nNot copied, and still on {source}: {place} ({why}).")
