@@ -118,8 +118,8 @@ def _print(moved: "Moved", source: str, target: str, path: str) -> None:
         )
     if any(user == "files" for user, _ in moved.copied):
         click.echo(
-            "\nThe bytes of files are in no database: they stay where providers.files keeps them, and every server must "
-            "reach them."
+            "\nThe bytes of files are in no database: they stay where providers.files keeps them, and every server "
+            "must reach them."
         )
     for place, why in moved.stayed.items():
         click.echo(f"\nNot copied, and still on {source}: {place} ({why}).")
