@@ -76,9 +76,9 @@ CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": 
         ),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "file_1"}]}]},
-            "An image cannot be fetched here yet. Send its content as a `data:` URL.",
+            "No file with id 'file_1'.",
             "input",
-            "unsupported_content",
+            None,
         ),
     ],
 )
