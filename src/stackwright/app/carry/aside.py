@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stackwright.app.carry.layouts import ASIDE
-from stackwright.app.stores import sql_stores
+from stackwright.app.stores import references, sql_stores
 from stackwright.config.runfile import RunFile
 from stackwright.errors import StackwrightError
 from stackwright.storage.backends import NamedBackends
@@ -54,8 +54,9 @@ async def in_the_way(run: RunFile, backends: NamedBackends) -> list[InTheWay]:
 
 
 def _wanted(run: RunFile, backends: NamedBackends) -> Iterator[tuple[SqlBackend, str, str]]:
+    places = references(run)
     for kept in sql_stores(run, backends):
-        yield backends.sql(getattr(run.storage.stores, kept.key)), kept.store.name, kept.store.name
+        yield backends.sql(places[kept.key]), kept.store.name, kept.store.name
     for table in backends.tables.values():
         yield table.database, table.name, table.name.removeprefix("kv:")
 
