@@ -20,7 +20,7 @@ storage:
     kv_default: {{type: kv_sqlite, db_path: ~/kv.db}}
     sql_default: {{type: sql_postgres, connection_string: "{url}"}}
 """
-STORES = "inference, conversations, responses, prompts"
+STORES = "inference, conversations, responses, prompts, files"
 
 WRONG = """\
 version: 2

@@ -19,7 +19,15 @@ storage:
     kv_default: {type: kv_sqlite, db_path: ~/kv.db}
     sql_default: %s
 """
-EVERY = {"inference_store", "openai_conversations", "prompts", "responses", "responses_jobs", "kv:kv_store"}
+EVERY = {
+    "files_metadata",
+    "inference_store",
+    "kv:kv_store",
+    "openai_conversations",
+    "prompts",
+    "responses",
+    "responses_jobs",
+}
 NEWER = "INSERT INTO stackwright_schema (store, version, applied_at) VALUES ('inference_store', 9, 0)"
 
 Execute = Callable[[str], object]

@@ -19,11 +19,6 @@ from tests.servers_kv import ValkeyServer
 
 RUN_FILE = """\
 version: 2
-providers:
-  inference:
-    - provider_id: demo
-      provider_type: inline::scripted
-      config: {models: {echo: {reply: "Bergen, since 1070."}}}
 storage:
   backends:
     kv_default: {type: kv_sqlite, db_path: ~/kv.db}
@@ -36,8 +31,17 @@ storage:
     conversations: {backend: %s, table_name: openai_conversations}
     responses: {backend: %s, table_name: responses}
     prompts: {backend: %s, table_name: prompts}
+providers:
+  inference:
+    - provider_id: demo
+      provider_type: inline::scripted
+      config: {models: {echo: {reply: "Bergen, since 1070."}}}
+  files:
+    - provider_id: folder
+      provider_type: inline::localfs
+      config: {storage_dir: ~/files, metadata_store: {backend: %s, table_name: files_metadata}}
 """
-TABLES = 13
+TABLES = 15
 KEYS = """WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
     INSERT INTO kv_store (namespace, key, value) SELECT 'registry', char(945 + n % 9) || n, randomblob(n % 50) FROM n"""
 ADD = (
@@ -54,7 +58,7 @@ class Site:
         self._others = (kv, sql)
 
     def text(self, kv: str, sql: str) -> str:
-        return RUN_FILE % (*self._others, kv, *[sql] * 4)
+        return RUN_FILE % (*self._others, kv, *[sql] * 5)
 
     def on(self, kv: str, sql: str) -> "Site":
         (self.folder / "run.yaml").write_text(self.text(kv, sql))
@@ -99,7 +103,11 @@ def _fill(server: RunningServer) -> list[str]:
     background = json.loads(events.split(b"data: ")[1].split(b"\n")[0])["response"]["id"]
     gone = server.post("/v1/responses", {"model": "demo/echo", "input": "Forget this."}).json["id"]
     server.request("DELETE", f"/v1/responses/{gone}", None)
+    with server.client() as client:
+        file = client.files.create(file=("way.txt", b"North."), purpose="user_data").id
     return [
+        f"/v1/files/{file}",
+        f"/v1/files/{file}/content",
         "/v1/models/registered",
         "/v1/chat/completions?metadata[team]=é\u2028".replace("é\u2028", "%C3%A9%E2%80%A8"),
         f"/v1/chat/completions/{completion}",
@@ -187,7 +195,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run file with two SQLite files for rows and two for keys, those in use with their tables."""
     folder = tmp_path_factory.mktemp("upgraded")
     kv, sql = "{type: kv_sqlite, db_path: ~/kv2.db}", "{type: sql_sqlite, db_path: ~/sql2.db}"
-    (folder / "run.yaml").write_text(RUN_FILE % (kv, sql, "kv_default", *["sql_default"] * 4))
+    (folder / "run.yaml").write_text(RUN_FILE % (kv, sql, "kv_default", *["sql_default"] * 5))
     assert run(folder, "db", "upgrade", "run.yaml").returncode == 0
     for other in ("kv2.db", "sql2.db"):
         (folder / other).unlink()
