@@ -118,7 +118,7 @@ class JobQueue:
             self._unwritten.keep(tenant, id, payload)
             payload = b""
         if not (yield Do(self._sql.add, (tenant, id, kind, payload, owner, self.lease, self._most_waiting))):
-            raise QueueFull(f"{self._most_waiting} jobs are waiting to be begun")
+            raise QueueFull(f"Waiting jobs: {self._most_waiting}")
 
     def cancelling(self, tenant: str, id: str) -> Script[bool]:
         """End a job that has not ended. True when there was one; from then on its owner can write nothing."""

@@ -46,19 +46,21 @@ def from_decoding(error: msgspec.DecodeError, where: str = "") -> InvalidRequest
 
 
 def _missing(text: str, param: str) -> InvalidRequest | None:
-    found = _MISSING.match(text)
-    if not found:
+    if (found := _MISSING.match(text)) is None:
         return None
-    name = f"{param}.{found.group(1)}" if param else found.group(1)
+    name = _within(param, found.group(1))
     return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
 
 
 def _unknown(text: str, param: str) -> InvalidRequest | None:
-    found = _UNKNOWN.match(text)
-    if not found:
+    if (found := _UNKNOWN.match(text)) is None:
         return None
-    name = f"{param}.{found.group(1)}" if param else found.group(1)
+    name = _within(param, found.group(1))
     return InvalidRequest(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+
+
+def _within(param: str, name: str) -> str:
+    return f"{param}.{name}" if param else name
 
 
 def _unlike(text: str, param: str) -> InvalidRequest | None:

@@ -125,7 +125,7 @@ class _Talk:
             except StackwrightError as error:
                 ended(error.status)
                 await self._refuse(error, order)
-            except (Hung, asyncio.CancelledError):
+            except Hung:
                 raise
             except Exception:
                 ended(500)
