@@ -25,7 +25,7 @@ class WorkingProcess:
         self.process = process
         self.pid = process.pid
 
-    async def says(self, line: str, within: float = 10.0) -> None:
+    async def says(self, line: str, within: float = 20.0) -> None:
         """Return when it prints the line; others before it are passed over."""
         assert self.process.stdout is not None
         async with asyncio.timeout(within):

@@ -15,7 +15,7 @@ from tests.storage.sql.databases import eventually
 LONG = b"10000"
 
 
-async def ends(queue: JobQueue, id: str, state: State, within: float) -> None:
+async def ends(queue: JobQueue, id: str, state: State, within: float = 20.0) -> None:
     async def ended() -> bool:
         return await queue.state("ada", id) == state
 
@@ -47,7 +47,7 @@ async def test_a_job_whose_owner_is_killed_is_ended_by_another(queue: JobQueue, 
     second = await start()
     first.send(signal.SIGKILL)
     await second.says("begun a 2", within=LEASE + 3)
-    await ends(queue, "a", "done", within=5)
+    await ends(queue, "a", "done")
     assert {pid for _, pid in (await ticks(database))[-2:]} == {second.pid}
 
 
@@ -59,7 +59,7 @@ async def test_an_owner_that_was_paused_for_longer_than_its_lease_writes_nothing
     await first.says("begun a 1")
     await pause(first, queue)
     second = await start()
-    await ends(queue, "a", "done", within=LEASE + 5)
+    await ends(queue, "a", "done")
     before = await ticks(database)
     first.send(signal.SIGCONT)
     await first.says("lost a")
@@ -67,7 +67,7 @@ async def test_an_owner_that_was_paused_for_longer_than_its_lease_writes_nothing
     assert before[-1] == ("a", second.pid)
 
     await queue.add("ada", "b", "tick", b"1")
-    await ends(queue, "b", "done", within=5)
+    await ends(queue, "b", "done")
 
 
 @pytest.mark.parametrize("where", ["postgres"], indirect=True)
@@ -79,14 +79,14 @@ async def test_an_owner_that_was_paused_within_a_transaction_does_not_keep_its_j
     await first.says("begun a 1")
     second = await start()
     await second.says("begun a 2", within=SILENCE + LEASE + 5)
-    await ends(queue, "a", "done", within=5)
+    await ends(queue, "a", "done")
     first.send(signal.SIGCONT)
     await first.says("lost a")
 
 
 async def test_a_job_is_cancelled_from_any_process(queue: JobQueue, database: Any, start: Start) -> None:
     await queue.add("ada", "a", "tick", LONG)
-    owner = await start()
+    owner = await start(lease=60)
     await owner.says("begun a 1")
     assert await queue.cancel("ada", "a")
     after = await ticks(database)
@@ -111,11 +111,11 @@ async def test_a_process_that_stops_hands_its_jobs_over_at_once(queue: JobQueue,
 
 
 async def test_two_processes_do_each_job_once(queue: JobQueue, database: Any, start: Start) -> None:
-    await asyncio.gather(start(), start())
+    await asyncio.gather(start(lease=60), start(lease=60))
     names = [f"job-{number}" for number in range(60)]
     for name in names:
         await queue.add("ada", name, "tick", b"10")
     for name in names:
-        await ends(queue, name, "done", within=20)
+        await ends(queue, name, "done")
     assert sorted(job for job, _ in await ticks(database)) == sorted(names * 11)
     assert len({pid for _, pid in await ticks(database)}) == 2

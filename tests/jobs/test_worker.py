@@ -8,6 +8,7 @@ import pytest
 
 from stackwright.errors import Conflict, RateLimited, Unavailable
 from stackwright.jobs import Fence, Job, JobQueue, LeaseLost, Worker
+from stackwright.jobs.queue import Held
 from stackwright.storage.sql import Do, Script
 from tests.databases import database_at
 from tests.jobs.test_processes import ends
@@ -49,7 +50,18 @@ async def eventually_seen(handler: Recorder, id: str) -> None:
     async def seen() -> bool:
         return id in {job.id for job in handler.seen}
 
-    await eventually(seen, seconds=5)
+    await eventually(seen)
+
+
+async def renewed(database: Any, id: str) -> None:
+    """Return when the lease of a job reaches further than it does now."""
+    sql = database.render("SELECT lease_until FROM jobs WHERE id = $1")
+    before = await database.fetch(sql, id)
+
+    async def further() -> bool:
+        return bool(await database.fetch(sql, id) > before)
+
+    await eventually(further)
 
 
 async def taken_by(queue: JobQueue) -> tuple[str, bytes] | None:
@@ -62,7 +74,7 @@ async def test_a_job_is_done_by_whoever_knows_its_kind(queue: JobQueue) -> None:
     await queue.add("ada", "other", "mail", b"")
     await queue.add("ada", "mine", "response", b"quick")
     async with Worker(queue, {"response": handler}).running():
-        await ends(queue, "mine", "done", within=5)
+        await ends(queue, "mine", "done")
     assert [(job.tenant, job.id, job.kind, job.payload, job.attempts) for job in handler.seen] == [
         ("ada", "mine", "response", b"quick", 1)
     ]
@@ -75,7 +87,7 @@ async def test_the_oldest_comes_first_and_no_more_than_there_are_slots(queue: Jo
     for number in range(10):
         await queue.add("ada", str(number), "response", b"quick")
     async with Worker(queue, {"response": handler}, slots=2).running():
-        await ends(queue, "9", "done", within=5)
+        await ends(queue, "9", "done")
     assert [job.id for job in handler.seen] == [str(number) for number in range(10)]
     assert handler.most <= 2
 
@@ -112,7 +124,7 @@ async def test_a_handler_that_raises_has_failed_and_the_worker_goes_on(
     await queue.add("ada", "bad", "response", b"fail")
     await queue.add("ada", "good", "response", b"quick")
     async with Worker(queue, {"response": Recorder()}, slots=1).running():
-        await ends(queue, "good", "done", within=5)
+        await ends(queue, "good", "done")
     assert await queue.state("ada", "bad") == "failed"
     assert "as asked" in caplog.text
 
@@ -128,7 +140,7 @@ async def test_a_job_that_takes_too_long_may_still_say_so(queue: JobQueue, datab
     handler = LastWords()
     await queue.add("ada", "1", "response", b"")
     async with Worker(queue, {"response": handler}, seconds=0.1).running():
-        await ends(queue, "1", "failed", within=5)
+        await ends(queue, "1", "failed")
     assert handler.stopped == ["timeout"]
 
 
@@ -148,12 +160,13 @@ async def test_a_cancelled_job_stops_within_two_seconds_or_never_begins(queue: J
 
 
 async def test_a_long_job_keeps_its_lease(database: Any) -> None:
-    queue = JobQueue(database, "jobs", lease=1.0)
+    queue = JobQueue(database, "jobs", lease=3.0)
     await queue.prepare()
     handler = Recorder()
     await queue.add("ada", "1", "response", b"")
     async with Worker(queue, {"response": handler}).running():
-        await asyncio.sleep(2.5)
+        await asyncio.wait_for(handler.begun.wait(), 5)
+        await renewed(database, "1")
         assert await queue.claim("another", ["response"]) is None
     assert handler.stopped == ["stopping"]
     taken = await queue.claim("another", ["response"])
@@ -172,8 +185,8 @@ async def test_a_payload_is_erased_with_the_end_of_its_job(queue: JobQueue, data
 
 
 async def test_a_payload_that_is_not_written_waits_for_its_process_while_that_lives(database: Any) -> None:
-    ours = JobQueue(database, "jobs", lease=1.0)
-    theirs = JobQueue(database, "jobs", lease=1.0)
+    ours = JobQueue(database, "jobs", lease=3.0)
+    theirs = JobQueue(database, "jobs", lease=3.0)
     await ours.prepare()
     await ours.add("ada", "busy", "response", b"")
     await ours.add("ada", "kept", "response", b"planted-payload", written=False)
@@ -181,8 +194,7 @@ async def test_a_payload_that_is_not_written_waits_for_its_process_while_that_li
     handler = Recorder()
     async with Worker(ours, {"response": handler}, slots=1).running():
         await asyncio.wait_for(handler.begun.wait(), 5)
-        # Longer than the lease.
-        await asyncio.sleep(1.5)
+        await renewed(database, "kept")
         assert await theirs.claim(theirs.owner, ["response"]) is None
         await ours.cancel("ada", "busy")
         await eventually_seen(handler, "kept")
@@ -200,7 +212,8 @@ async def test_a_payload_that_is_not_written_makes_room_when_its_job_ends(
     async with Worker(queue, {"response": Recorder()}).running():
         for number in range(5):
             await queue.add("ada", str(number), "response", b"quick", written=False)
-            await ends(queue, str(number), "done", within=5)
+            queue.woken.set()
+            await ends(queue, str(number), "done")
 
 
 async def test_payloads_that_are_not_written_are_forgotten_with_their_jobs_and_bounded(
@@ -257,7 +270,7 @@ async def test_a_database_that_is_away_ends_no_job(database: Any) -> None:
     handler = Unlucky()
     await queue.add("ada", "1", "response", b"")
     async with Worker(queue, {"response": handler}).running():
-        await ends(queue, "1", "done", within=5)
+        await ends(queue, "1", "done")
     assert [job.attempts for job in handler.seen] == [1, 2]
 
 
@@ -297,13 +310,25 @@ async def test_a_database_that_is_away_is_told_once_and_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stackwright.jobs.worker.POLL", 0.02)
+
+    class LookedAt(JobQueue):
+        looks = 0
+
+        async def owned(self, owner: str) -> list[Held]:
+            self.looks += 1
+            return await super().owned(owner)
+
     database = database_at(str(tmp_path / "late.db"))
-    queue = JobQueue(database, "jobs")
+    queue = LookedAt(database, "jobs")
     await queue.prepare()
+
+    async def looked_at() -> bool:
+        return queue.looks > 5
+
     async with Worker(queue, {"response": Recorder()}).running():
-        await asyncio.sleep(0.3)
+        await eventually(looked_at)
         assert caplog.text.count("and trying again") == 1
         await database.open()
         await queue.add("ada", "1", "response", b"quick")
-        await ends(queue, "1", "done", within=5)
+        await ends(queue, "1", "done")
     await database.close()
