@@ -175,8 +175,9 @@ def _intake(
     kit = responses.Kit(run.responses.ignore_tools)
     remote = responses.Remote(Reach(run.responses.mcp), _connectors(run))
     seals = responses.Seals(backends.kv(run.storage.stores.metadata))
+    talks = responses.Talks(store, history, seals)
     attachments = responses.Attachments(uploads, run.responses.max_file_bytes)
-    return responses.Intake(catalog, store, history, templates, kit, remote, seals, attachments)
+    return responses.Intake(catalog, templates, talks, kit, remote, seals, attachments)
 
 
 async def _responses(

@@ -49,7 +49,7 @@ class Background:
         return Json(_encode(response))
 
     def _handing_over(self, tenant: str, response: Response, ready: Ready, given: Given) -> Script[None]:
-        items = [ItemRow(item.id, encode(item), False) for item in ready.new]
+        items = [ItemRow(item.id, encode(item), False) for item in ready.talk.new]
         yield from self._store.inserting(tenant, row_of(response, ready), items)
         if given.streamed:
             yield from self._store.journal.adding(tenant, response.id, entries(_first_events(response)))
@@ -125,7 +125,7 @@ def row_of(response: Response, ready: Ready) -> StoredResponse:
         status=response.status,
         model=response.model,
         previous_id=response.previous_response_id,
-        conversation=ready.conversation,
+        conversation=ready.talk.conversation,
         prompt_hash=ready.prompt_hash,
         body=body_of(response),
     )

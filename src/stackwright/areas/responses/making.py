@@ -210,8 +210,8 @@ class _Writing:
 
     def _finishing(self) -> Script[None]:
         yield from self._fence.ending("done")
-        first, left = len(self._ready.new), self._waiting if self._streamed else ()
+        first, left = len(self._ready.talk.new), self._waiting if self._streamed else ()
         yield from self._store.finishing(self._tenant, self._run.response, left, first=first)
-        if self._ready.conversation is not None:
-            items = [*self._ready.new, *self._run.turn.output]
-            yield from self._conversations.appending(self._tenant, self._ready.conversation, items)
+        if self._ready.talk.conversation is not None:
+            items = [*self._ready.talk.new, *self._run.turn.output]
+            yield from self._conversations.appending(self._tenant, self._ready.talk.conversation, items)

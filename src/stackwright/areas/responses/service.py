@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from stackwright.areas.conversations import Conversations
 from stackwright.areas.responses import orders
@@ -86,7 +86,7 @@ class Responses:
             async for batch in batches:
                 # Before the end is told: another lane may go on from it at once.
                 if making.run.ended and not ready.stored and making.run.response.status != "failed":
-                    said = [*ready.history, *ready.new, *making.run.turn.output]
+                    said = [*ready.talk.history, *ready.talk.new, *making.run.turn.output]
                     memory.keep(making.run.response.id, said)
                 yield batch
 
@@ -147,14 +147,14 @@ class Responses:
         rows: list[ItemRow] = []
         if ready.stored:
             row = row_of(response, ready)
-            rows = [ItemRow(item.id, encode(item), False) for item in ready.new]
+            rows = [ItemRow(item.id, encode(item), False) for item in ready.talk.new]
             rows += [ItemRow(item.id, raw, True) for item, raw in zip(response.output or (), output, strict=True)]
-        await self._store.add(tenant, row, rows, self._appending(making) if ready.conversation else None)
+        await self._store.add(tenant, row, rows, self._appending(making) if ready.talk.conversation else None)
 
-    def _appending(self, making: "_Making") -> Any:
-        conversation = making.ready.conversation
+    def _appending(self, making: "_Making") -> Callable[[], Script[None]]:
+        conversation = making.ready.talk.conversation
         assert conversation is not None
-        items = [*making.ready.new, *making.run.turn.output]
+        items = [*making.ready.talk.new, *making.run.turn.output]
 
         def script() -> Script[None]:
             return self._conversations.appending(making.tenant, conversation, items)
@@ -237,6 +237,6 @@ class _Making:
         self.tenant = tenant
         self.ready = ready
         self.run = run
-        self.keeps = ready.stored or ready.conversation is not None
+        self.keeps = ready.stored or ready.talk.conversation is not None
         """Whether the database hears of it."""
         self.kept = False
