@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import mimetypes
 import random
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +10,7 @@ from urllib.parse import quote
 
 from msgspec import UNSET
 
+from stackwright.areas.files.names import media_type, plain_name
 from stackwright.areas.files.store import FileStore, StoredFile
 from stackwright.areas.files.types import File, FileDeleted, FileList, FilesQuery, NewFile
 from stackwright.errors import InvalidRequest, NotFound, StackwrightError
@@ -27,9 +26,6 @@ PAUSE = 60.0
 """Seconds between two looks at what is to be removed."""
 GRACE = 3600.0
 """Seconds that bytes stay without a row: their file may be about to be written."""
-_BINARY = "application/octet-stream"
-_MEDIA = re.compile(r"[a-z0-9.+_-]+/[a-z0-9.+_-]+")
-_LONGEST_NAME = 255
 
 
 class Files:
@@ -54,7 +50,7 @@ class Files:
             bytes=size,
             filename=part.filename,
             purpose=new.purpose,
-            content_type=_kind(part),
+            content_type=media_type(part.filename, part.content_type),
             sha256=digest,
             expires=created + new.expires_after.seconds if new.expires_after else None,
         )
@@ -145,7 +141,7 @@ async def _received(form: Form, writing: Writing) -> tuple[FilePart, NewFile, in
             size += len(piece)
             await writing.write(piece)
         elif isinstance(piece, FilePart):
-            part = piece._replace(filename=_plain(piece.filename))
+            part = piece._replace(filename=plain_name(piece.filename))
             pairs.append((piece.field, part.filename))
         else:
             pairs.append(piece)
@@ -153,23 +149,6 @@ async def _received(form: Form, writing: Writing) -> tuple[FilePart, NewFile, in
     if part is None or part.field != "file":
         raise InvalidRequest("'file' is a text: send it as a file, with a name.", param="file")
     return part, new, size
-
-
-def _plain(filename: str) -> str:
-    """Return a name without folders, control characters and half letters."""
-    last = filename.replace("\\", "/").rpartition("/")[2]
-    name = "".join(letter for letter in last if letter.isprintable())[-_LONGEST_NAME:]
-    return name or "file"
-
-
-def _kind(part: FilePart) -> str:
-    """Return the media type that a name says; else the one that was sent."""
-    return mimetypes.guess_type(part.filename)[0] or _media(part.content_type or "") or _BINARY
-
-
-def _media(value: str) -> str | None:
-    media = value.partition(";")[0].strip().lower()
-    return media if _MEDIA.fullmatch(media) else None
 
 
 def _shown(row: StoredFile) -> File:

@@ -85,9 +85,10 @@ class FileStore:
 
     async def add(self, tenant: str, file: StoredFile) -> None:
         """Write a file whose bytes were noted as spare, which they are no more."""
-        await self._backend.transact(lambda: self._adding(tenant, file))
+        await self._backend.transact(lambda: self.adding(tenant, file))
 
-    def _adding(self, tenant: str, file: StoredFile) -> Script[None]:
+    def adding(self, tenant: str, file: StoredFile) -> Script[None]:
+        """See `add`."""
         if not (yield Do(self._take, (file.id,))):
             raise Unavailable("The file took too long to be kept. Send it again.")
         yield self._table.insert_do(tenant, file)
