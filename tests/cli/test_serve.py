@@ -59,6 +59,16 @@ def test_a_database_that_is_away_is_told_below_the_start_table(tmp_path: Path) -
     assert "planted-secret" not in server.log.read_text()
 
 
+def test_the_start_table_says_where_uploads_lie(tmp_path: Path) -> None:
+    named = "files: [{provider_id: shelf, provider_type: inline::localfs, config: {storage_dir: ~/shelf}}]"
+    text = RUN_FILE.replace("storage:", f"  {named}\nstorage:")
+    with RunningServer(tmp_path, text, environ={"STACKWRIGHT_HOME": str(tmp_path)}) as server:
+        shown = _table(server)
+    assert ["Files", "shelf", "inline::localfs", str(tmp_path / "shelf")] in [
+        line.split() for line in shown.splitlines()
+    ]
+
+
 def test_what_to_try_has_a_key_where_one_is_needed(tmp_path: Path) -> None:
     text = RUN_FILE + "server: {auth: {mode: api_keys, api_keys: [{name: team, key: sk-planted-secret}]}}\n"
     with RunningServer(tmp_path, text, environ={"STACKWRIGHT_HOME": str(tmp_path)}) as server:

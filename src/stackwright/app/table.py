@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 
 import stackwright
-from stackwright.app.stores import FILES
+from stackwright.app.stores import FILES, files_provider
 from stackwright.app.wiring import App
+from stackwright.config.files import FilesConfig
 from stackwright.config.runfile import RunFile
 from stackwright.kit.text import aligned, told_once
 
@@ -34,6 +35,7 @@ def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
         ("Address", [url]),
         ("Run file", [f"{source} ({run.image_name})"]),
         ("Backends", [*aligned(backends), *troubles]),
+        ("Files", _files(run) if run.serves(FILES) else []),
         ("Providers", aligned(entries) or _NO_PROVIDER),
         ("Models", _models([(model.id, model.model_type) for model in models], asking=bool(entries))),
         ("API", [f"{url}/docs"]),
@@ -49,6 +51,13 @@ def show(app: App, run: RunFile, source: str, sock: socket.socket) -> None:
 def _url(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _files(run: RunFile) -> list[str]:
+    """Where the bytes of uploads are. Their rows are in a backend."""
+    provider = files_provider(run)
+    place = provider.config.place if isinstance(provider.config, FilesConfig) else ""
+    return aligned([(provider.provider_id, provider.provider_type, place)])
 
 
 def _models(models: Sequence[tuple[str, str]], *, asking: bool) -> list[str]:

@@ -13,3 +13,8 @@ class FilesConfig(Section):
         StoreReference(backend="sql_default", table_name="files_metadata"),
         description="The table that says which files there are; their bytes are elsewhere.",
     )
+
+    @property
+    def place(self) -> str:
+        """Where the bytes are, for people to read. Empty where a type does not say."""
+        return ""

@@ -36,6 +36,11 @@ class Config(FilesConfig):
         description="The folder for the bytes, which is made when absent. Servers that share a database share it too.",
     )
 
+    @property
+    def place(self) -> str:
+        """See `FilesConfig.place`."""
+        return str(Path(self.storage_dir).expanduser())
+
 
 class BlobLost(StackwrightError):
     """The row of a file is there and its bytes are not."""
