@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import os
-import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from prometheus_client import Counter
 
 from stackwright.app.stores import references, sweeps
 from stackwright.config.runfile import RunFile
-from stackwright.errors import StackwrightError
+from stackwright.kit.beside import beside, rounds
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.sql import Script, SqlBackend
 from stackwright.storage.sql.aging import Cursor, Sweep, Swept, time_before
@@ -57,21 +57,16 @@ class Keeper:
 
     async def run(self) -> None:
         """Look through the store again and again, until cancelled."""
-        pause = min(self._every, _FIRST_PAUSE)
-        while True:
-            # Processes that were started together take turns.
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
-            pause = self._every
-            try:
-                if await self._lease.take(self._every):
-                    await self._look_through()
-                    await self._lease.end()
-            except LeaseGone as error:
-                log.info("%s", error.message)
-            except StackwrightError as error:
-                log.warning("Old rows of %s stay for now: %s", self._store, error.message)
-            except Exception:
-                log.exception("Old rows of %s stay for now.", self._store)
+        tell = partial(log.warning, "Old rows of %s stay for now: %s", self._store)
+        await rounds(self._round, self._every, tell, first=min(self._every, _FIRST_PAUSE))
+
+    async def _round(self) -> None:
+        try:
+            if await self._lease.take(self._every):
+                await self._look_through()
+                await self._lease.end()
+        except LeaseGone as error:
+            log.info("%s", error.message)
 
     async def _look_through(self) -> None:
         removed = 0
@@ -105,10 +100,5 @@ async def kept(run: RunFile, backends: NamedBackends) -> AsyncIterator[None]:
     ]
     for keeper in keepers:
         await keeper.prepare()
-    tasks = [asyncio.create_task(keeper.run()) for keeper in keepers]
-    try:
+    async with beside(*(keeper.run() for keeper in keepers)):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

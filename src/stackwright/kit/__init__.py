@@ -1,1 +1,1 @@
-"""Values without a domain: pages, JSON codecs, text."""
+"""Values without a domain: pages, JSON codecs, text; and work that goes on beside the requests."""

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from stackwright.areas.models.index import Index, Served, Target
 from stackwright.areas.models.registry import Registry
 from stackwright.areas.models.types import Model, ModelDeleted, ModelList, Registration
-from stackwright.errors import InvalidRequest, NotFound, StackwrightError
+from stackwright.errors import InvalidRequest, NotFound
+from stackwright.kit.beside import beside, rounds
 from stackwright.ports.inference import Offer
 
 log = logging.getLogger("stackwright.models")
@@ -31,6 +33,7 @@ class Catalog:
         self._offers: dict[str, Sequence[Offer]] = {}
         self._registered: dict[str, list[Registration]] = {}
         self._generation: bytes | None = None
+        self._saved = False
         self._unheard = set(providers)
         self._all_heard = asyncio.Event()
         self._common = Index(providers, ())
@@ -40,14 +43,10 @@ class Catalog:
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
         """Ask providers for their models and poll the registry, for as long as the context lasts."""
-        tasks = [asyncio.create_task(self._keep_offers(served)) for served in self._providers.values()]
-        tasks.append(asyncio.create_task(self._keep_registrations()))
-        try:
+        asking = [self._keep_offers(served) for served in self._providers.values()]
+        following = rounds(self._follow, POLL, partial(log.debug, "The registry is away: %s"))
+        async with beside(*asking, following):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settled(self, patience: float) -> None:
         """Wait until every provider has said what it offers, or failed to, at most `patience` seconds."""
@@ -101,38 +100,27 @@ class Catalog:
         return ModelDeleted(id=model_id)
 
     async def _keep_offers(self, served: Served) -> None:
-        told = False
-        while True:
-            try:
-                self._offers[served.provider_id] = await served.inference.models()
-                self._rebuild()
-                told = False
-                self._heard(served)
-                await asyncio.sleep(REFRESH)
-            except StackwrightError as error:
-                if not told:
-                    log.warning("Provider %s does not say which models it has: %s", served.provider_id, error.message)
-                told = True
-                self._heard(served)
-                await asyncio.sleep(RETRY)
+        tell = partial(log.warning, "Provider %s does not say which models it has: %s", served.provider_id)
+        await rounds(partial(self._ask, served), REFRESH, tell, retry=RETRY)
+
+    async def _ask(self, served: Served) -> None:
+        try:
+            self._offers[served.provider_id] = await served.inference.models()
+            self._rebuild()
+        finally:
+            self._heard(served)
 
     def _heard(self, served: Served) -> None:
         self._unheard.discard(served.provider_id)
         if not self._unheard:
             self._all_heard.set()
 
-    async def _keep_registrations(self) -> None:
-        saved = False
-        while True:
-            try:
-                if not saved:
-                    await self._save_declared()
-                    saved = True
-                if await self._registry.generation() != self._generation:
-                    await self._load_registrations()
-            except StackwrightError as error:
-                log.debug("The registry is away: %s", error.message)
-            await asyncio.sleep(POLL)
+    async def _follow(self) -> None:
+        if not self._saved:
+            await self._save_declared()
+            self._saved = True
+        if await self._registry.generation() != self._generation:
+            await self._load_registrations()
 
     async def _save_declared(self) -> None:
         """Keep the run file's registrations where its replicas and tools can see them."""
