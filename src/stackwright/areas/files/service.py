@@ -1,11 +1,10 @@
 """Files as callers and other areas see them."""
 
-import asyncio
 import logging
-import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from urllib.parse import quote
 
 from msgspec import UNSET
@@ -13,11 +12,12 @@ from msgspec import UNSET
 from stackwright.areas.files.names import media_type, plain_name
 from stackwright.areas.files.store import FileStore, StoredFile
 from stackwright.areas.files.types import File, FileDeleted, FileList, FilesQuery, NewFile
-from stackwright.errors import InvalidRequest, NotFound, StackwrightError
+from stackwright.errors import InvalidRequest, NotFound
 from stackwright.http.body import from_pairs
 from stackwright.http.call import Download
 from stackwright.http.form import FilePart, Form
 from stackwright.ids import mint
+from stackwright.kit.beside import beside, rounds
 from stackwright.ports.blobs import Blobs, Writing
 
 log = logging.getLogger(__name__)
@@ -99,26 +99,10 @@ class Files:
         await self._blobs.remove(file_id)
         await self._store.forget(file_id)
 
-    @asynccontextmanager
-    async def kept_tidy(self) -> AsyncIterator[None]:
+    def kept_tidy(self) -> AbstractAsyncContextManager[None]:
         """Remove what is over or was left behind, for as long as the context lasts."""
-        task = asyncio.create_task(self._tidy_for_ever())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _tidy_for_ever(self) -> None:
-        while True:
-            try:
-                await self.tidy()
-            except StackwrightError as error:
-                log.warning("Files that are to be removed stay for now: %s", error.message)
-            except Exception:
-                log.exception("Files that are to be removed stay for now.")
-            # Processes that were started together take turns.
-            await asyncio.sleep(PAUSE * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        tell = partial(log.warning, "Files that are to be removed stay for now: %s")
+        return beside(rounds(self.tidy, PAUSE, tell))
 
     async def tidy(self, grace: float = GRACE) -> None:
         """Remove files whose time is over, bytes that have been without a row for `grace` seconds, and what is left
