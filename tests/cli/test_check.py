@@ -38,10 +38,12 @@ storage:
 OLD = """\
 version: 2
 inference_store: {type: postgres, host: db.internal, user: bar, password: old-literal-secret}
+metadata_store: {type: sqlite, db_path: kv.db}
+conversations_store: {type: sqlite, db_path: sql.db}
 storage:
   backends:
     kv_default: {type: kv_sqlite, db_path: kv.db}
-    sql_default: {type: sql_sqlite, db_path: sql.db}
+    sql_default: {type: sql_sqlite, db_path: sql.db, prot: 1}
 """
 
 
@@ -134,12 +136,20 @@ def test_all_complaints_come_at_once_with_their_places(tmp_path: Path, command: 
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
-def test_the_old_layout_is_refused_with_its_new_form(tmp_path: Path, command: str) -> None:
+def test_an_old_file_is_refused_with_the_command_that_rewrites_it_and_three_places(
+    tmp_path: Path, command: str
+) -> None:
     (tmp_path / "run.yaml").write_text(OLD)
     done = run(tmp_path, command, "run.yaml")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("run.yaml:2:1  inference_store\n    This is the old layout")
-    assert "sql_default: {type: sql_postgres, host: db.internal, user: bar, password: " in done.stderr
-    assert "storage: {stores: {inference: {backend: sql_default, table_name: inference_store}}}" in done.stderr
+    first, _, order, _, *places, last = done.stderr.splitlines()
+    assert first == "run.yaml is in an older layout. To rewrite it (what it was is kept, in run.yaml.bak):"
+    assert order == "  stackwright migrate run.yaml --in-place"
+    assert places[0::2] == [
+        "run.yaml:2:1  inference_store",
+        "run.yaml:3:1  metadata_store",
+        "run.yaml:4:1  conversations_store",
+    ]
+    assert last == "and 1 more"
     assert "old-literal-secret" not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"run.yaml"}

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 
 from stackwright.config import templates
-from stackwright.config.complaint import RunFileError
+from stackwright.config.complaint import Complaint, RunFileError
 from stackwright.config.load import load, loads
 from stackwright.config.runfile import RunFile
 
 STARTER = "the built-in starter"
+_SHOWN = 3
+"""Complaints about a file that is to be rewritten anyway."""
 
 
 def environ() -> Mapping[str, str]:
@@ -50,9 +52,10 @@ def load_or_exit(named: str | None) -> tuple[RunFile, str]:
             return load(path, environ=environ(), types=TYPES), str(path)
         return loads(templates.read("starter"), name="starter.yaml", environ=environ(), types=TYPES), STARTER
     except RunFileError as error:
-        complain(error)
-        if path is not None and "stackwright migrate" not in str(error):
-            _tell_of_migrate(path)
+        if path is not None and _is_old(path):
+            _tell_of_migrate(path, error.complaints)
+        else:
+            complain(error)
         sys.exit(2)
 
 
@@ -61,13 +64,22 @@ def complain(error: RunFileError) -> None:
     click.echo(str(error), err=True)
 
 
-def _tell_of_migrate(path: Path) -> None:
-    """Name the command that rewrites a file, when it is one of Llama Stack's later layouts."""
+def _is_old(path: Path) -> bool:
     from stackwright.config.migrate import migrate
     from stackwright.providers.registry import TYPES
 
     # A file that cannot even be read has been complained about.
     with suppress(RunFileError, OSError, UnicodeDecodeError):
-        if migrate(path.read_text(encoding="utf-8-sig"), types=TYPES).was_old:
-            words = "This file is of an older layout. To rewrite it: stackwright migrate"
-            click.echo(f"{words} {shlex.quote(str(path))}", err=True)
+        return migrate(path.read_text(encoding="utf-8-sig"), types=TYPES).was_old
+    return False
+
+
+def _tell_of_migrate(path: Path, complaints: Sequence[Complaint]) -> None:
+    """Name the command that rewrites a file, and a few of the places that show why."""
+    first = sorted(complaints, key=lambda one: not one.old)[:_SHOWN]
+    more = len(complaints) - len(first)
+    click.echo(f"{path} is in an older layout. To rewrite it (what it was is kept, in {path}.bak):\n", err=True)
+    click.echo(f"  stackwright migrate {shlex.quote(str(path))} --in-place\n", err=True)
+    click.echo("\n".join(map(str, first)), err=True)
+    if more > 0:
+        click.echo(f"and {more} more", err=True)

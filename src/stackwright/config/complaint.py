@@ -16,6 +16,8 @@ class Complaint:
     column: int
     path: str
     message: str
+    old: bool = False
+    """Whether this is of a layout that `stackwright migrate` rewrites."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
@@ -52,6 +54,11 @@ class Report:
         """Complain about a key."""
         node.faulty = True
         self.at(*node.key, node.path, message)
+
+    def outdated(self, node: Node, message: str) -> None:
+        """Complain about a key of an older layout."""
+        node.faulty = True
+        self.complaints.append(Complaint(self.file, *node.key, node.path, message, old=True))
 
     def missing(self, node: Node, field: str, message: str) -> None:
         """Complain about a key that is not there."""

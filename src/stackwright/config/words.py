@@ -104,7 +104,7 @@ def _missing(field: str, cls: type[BaseModel], node: Node, report: Report) -> No
     info = keys(_reader(node, cls)).get(field)
     reference = info is not None and isinstance(info.annotation, type) and issubclass(info.annotation, REFERENCES)
     if node.old and (reference or field == "storage"):
-        return  # The complaint about the old layout already shows what belongs here.
+        return  # It is missing because the old layout has something else, which is complained about.
     hint = f" {info.description}" if info and info.description else ""
     report.missing(node, field, f"'{field}' is missing.{hint}")
 
