@@ -20,8 +20,9 @@ from stackwright.areas.chat.types import (
     MessagesQuery,
 )
 from stackwright.errors import InvalidRequest, NotFound
-from stackwright.storage.sql import Migration, Script
+from stackwright.storage.sql import Script
 from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.store import Store
 from stackwright.storage.sql.writer import WriteQueue
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -42,14 +43,14 @@ class StoredCompletion(Struct):
     body: bytes
 
 
-class CompletionStore:
+class CompletionStore(Store[StoredCompletion]):
     """Stored completions: added once, then only their metadata changes."""
 
     def __init__(self, queue: WriteQueue, table_name: str) -> None:
         self._queue = queue
         self._pairs = MetadataIndex(queue, table_name)
         self.old = OldCompletions(queue, table_name)
-        self._table: Table[StoredCompletion] = Table(
+        rows = Table(
             queue,
             table_name,
             StoredCompletion,
@@ -57,25 +58,12 @@ class CompletionStore:
             indexes=[("model",)],
             later=[*self._pairs.migrations(version=2), self.old.migration(version=3)],
         )
-
-    @property
-    def name(self) -> str:
-        """What migrations call this store."""
-        return self._table.name
-
-    @property
-    def migrations(self) -> Sequence[Migration]:
-        """Every step from nothing to the present schema."""
-        return self._table.migrations
+        super().__init__(rows)
 
     @property
     def waiting(self) -> int:
         """Writes waiting for their commit."""
         return self._queue.depth
-
-    async def prepare(self) -> None:
-        """Make the tables, now or as soon as the database is there."""
-        await self._table.prepare()
 
     def place(self) -> AbstractContextManager[None]:
         """Hold a place for a completion from before its model is called until it is kept. `Unavailable` when too many

@@ -12,9 +12,10 @@ from stackwright.areas.conversations.line import Line
 from stackwright.areas.conversations.retention import OldConversations
 from stackwright.errors import Conflict, InvalidRequest, NotFound
 from stackwright.kit.page import Order
-from stackwright.storage.sql import Do, Migration, Script, SqlBackend
+from stackwright.storage.sql import Do, Script, SqlBackend
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.store import Store
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,7 +29,7 @@ class StoredConversation(Struct):
     next_position: int
 
 
-class ConversationStore:
+class ConversationStore(Store[StoredConversation]):
     """Conversations and their items. The tenant comes first in every call."""
 
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
@@ -36,13 +37,14 @@ class ConversationStore:
         self._items = ItemRows(backend, table_name)
         self.old = OldConversations(backend, table_name)
         self._line = Line(self._append_together)
-        self._table: Table[StoredConversation] = Table(
+        rows = Table(
             backend,
             table_name,
             StoredConversation,
             kind="conversation",
             later=[*self._items.migrations(version=2), self.old.migration(version=3)],
         )
+        super().__init__(rows)
         now = "changed = CAST({now} AS BIGINT)"
         self._count_up = backend.render(
             f"UPDATE {quoted(table_name)} SET next_position = next_position + $3, {now} WHERE tenant = $1 AND id = $2 "
@@ -52,20 +54,6 @@ class ConversationStore:
             f"UPDATE {quoted(table_name)} SET metadata = $3, {now} WHERE tenant = $1 AND id = $2 "
             f"RETURNING {self._table.columns.listed}"
         )
-
-    @property
-    def name(self) -> str:
-        """What migrations call this store."""
-        return self._table.name
-
-    @property
-    def migrations(self) -> Sequence[Migration]:
-        """Every step from nothing to the present schema."""
-        return self._table.migrations
-
-    async def prepare(self) -> None:
-        """Make the tables, now or as soon as the database is there."""
-        await self._table.prepare()
 
     async def add(self, tenant: str, id: str, metadata: Mapping[str, str], rows: Sequence[ItemRow]) -> int:
         """Write a new conversation with its first items, and return when it was made."""

@@ -16,6 +16,7 @@ from stackwright.kit.page import Order
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend, Value
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.store import Store
 
 _BATCH = 100
 
@@ -33,7 +34,7 @@ class StoredFile(Struct):
     expires: int | None
 
 
-class FileStore:
+class FileStore(Store[StoredFile]):
     """Files without their bytes. The tenant comes first in every call that is about one file."""
 
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
@@ -56,7 +57,7 @@ class FileStore:
             f"CREATE INDEX {quoted(f'{table_name}_spare_since')} ON {spare} (since)",
             f"CREATE INDEX {quoted(f'{table_name}_expires')} ON {table} (expires)",
         ]
-        self._table: Table[StoredFile] = Table(
+        rows = Table(
             backend,
             table_name,
             StoredFile,
@@ -64,20 +65,7 @@ class FileStore:
             indexes=[["purpose"]],
             later=[Migration(2, made), self.old.migration(version=3)],
         )
-
-    @property
-    def name(self) -> str:
-        """What migrations call this store."""
-        return self._table.name
-
-    @property
-    def migrations(self) -> Sequence[Migration]:
-        """Every step from nothing to the present schema."""
-        return self._table.migrations
-
-    async def prepare(self) -> None:
-        """Make the tables, now or as soon as the database is there."""
-        await self._table.prepare()
+        super().__init__(rows)
 
     async def spare(self, id: str) -> None:
         """Note bytes that are about to be there, and that no file has yet."""

@@ -15,9 +15,10 @@ from stackwright.engine.replay import ended
 from stackwright.engine.signals import Broken, Cancelled
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
-from stackwright.storage.sql import Migration, Script
+from stackwright.storage.sql import Script
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.store import Store
 from stackwright.storage.sql.writer import WriteQueue
 from stackwright.wire.events import Event
 from stackwright.wire.items import encode
@@ -64,7 +65,7 @@ def response_in(body: bytes) -> Response:
     return msgspec.json.decode(body, type=Response)
 
 
-class ResponseStore:
+class ResponseStore(Store[StoredResponse]):
     """Stored responses."""
 
     def __init__(self, queue: WriteQueue, table_name: str) -> None:
@@ -72,7 +73,7 @@ class ResponseStore:
         self.items = ItemRows(queue, table_name)
         self.journal = Journal(queue, table_name)
         self.old = OldResponses(queue, table_name)
-        self._table: Table[StoredResponse] = Table(
+        rows = Table(
             queue,
             table_name,
             StoredResponse,
@@ -84,6 +85,7 @@ class ResponseStore:
                 self.old.migration(version=4),
             ],
         )
+        super().__init__(rows)
         responses, items = quoted(table_name), quoted(f"{table_name}_items")
         self._read = queue.render(
             f"SELECT r.status, r.body, i.body FROM {responses} r LEFT JOIN {items} i "
@@ -94,23 +96,9 @@ class ResponseStore:
         self._outputs = f"SELECT response_id, body FROM {items} WHERE tenant = $1 AND output = 1 AND response_id IN "
 
     @property
-    def name(self) -> str:
-        """What migrations call this store."""
-        return self._table.name
-
-    @property
-    def migrations(self) -> Sequence[Migration]:
-        """Every step from nothing to the present schema."""
-        return self._table.migrations
-
-    @property
     def waiting(self) -> int:
         """Writes that wait for their commit."""
         return self._queue.depth
-
-    async def prepare(self) -> None:
-        """Make the tables, now or as soon as the database is there."""
-        await self._table.prepare()
 
     def place(self) -> AbstractContextManager[None]:
         """Hold a place for a response from before its model is called until it is kept. `Unavailable` when too many
