@@ -5,6 +5,8 @@ SERVE := .venv
 TEST := .venv-test
 SITE := .venv-docs
 BIN := $(TEST)/bin
+# Tests wait more than they compute: four files at a time, on two cores too. One process: ARGS='-n0 --pdb'.
+PYTEST = $(BIN)/python -m pytest -n 4 --dist loadfile
 UV ?= uv
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer '7 days' \
 	--no-header --no-emit-index-url --no-emit-find-links --upgrade
@@ -21,7 +23,7 @@ serve: $(SERVE)/.ready ## run the server; make serve ARGS='run.yaml --port 9000'
 	@exec $(SERVE)/bin/stackwright serve $(ARGS)
 
 test: $(TEST)/.ready $(SITE)/.ready ## run every test; make test ARGS='tests/storage -k kv'
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(TEST)/.ready $(SITE)/.ready ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
@@ -29,7 +31,7 @@ check: $(TEST)/.ready $(SITE)/.ready ## format, lint, types, import contracts, t
 	$(BIN)/mypy
 	$(BIN)/mypy bench tests
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 fix: $(TEST)/.ready ## format, and correct what the linter can
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,8 @@ import pytest
 
 from tests.servers import free_port, package_folder
 
+STARTED_WITHIN = 120.0
+
 
 class TcpServer:
     """A process that listens on a port of 127.0.0.1, with data in a temporary folder."""
@@ -36,13 +38,20 @@ class TcpServer:
         log = (self.home / "log").open("ab")
         with log:
             self._process = subprocess.Popen(self.command(), cwd=self.home, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        try:
+            self._await(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + STARTED_WITHIN
         while not self._listens():
             # The pause between two tries ends at once when the process does.
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.02)
-            assert self._process.poll() is None, (self.home / "log").read_text()
-            assert time.monotonic() < deadline, "the server did not start in 20 s"
+                process.wait(0.02)
+            assert process.poll() is None, (self.home / "log").read_text()
+            assert time.monotonic() < deadline, f"the server did not start in {STARTED_WITHIN:g} s"
 
     def _listens(self) -> bool:
         try:
