@@ -27,7 +27,13 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`storage.stores`": (storage.Stores, storage.InferenceStore),
     "References": (storage.KVReference, storage.SqlReference, storage.StoreReference),
     "`registered_resources`": (runfile.RegisteredResources, runfile.RegisteredModel),
-    "`responses`": (responses.Responses, responses.Background, responses.Mcp, responses.WebSockets),
+    "`responses`": (
+        responses.Responses,
+        responses.Background,
+        responses.FileUrls,
+        responses.Mcp,
+        responses.WebSockets,
+    ),
     "`server`": (server.Server, server.Auth, server.ApiKey),
 }
 

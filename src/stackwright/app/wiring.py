@@ -31,6 +31,7 @@ from stackwright.http.router import WEBSOCKET, Router
 from stackwright.http.websocket import SocketEndpoint
 from stackwright.jobs import Worker
 from stackwright.ports.tools import ToolAddress
+from stackwright.providers.downloads import Downloader
 from stackwright.providers.registry import TYPES, opened
 from stackwright.providers.tool_runtime.reach import Reach
 from stackwright.storage.backends import NamedBackends, open_backends
@@ -176,7 +177,8 @@ def _intake(
     remote = responses.Remote(Reach(run.responses.mcp), _connectors(run))
     seals = responses.Seals(backends.kv(run.storage.stores.metadata))
     talks = responses.Talks(store, history, seals)
-    attachments = responses.Attachments(uploads, run.responses.max_file_bytes)
+    downloads = Downloader(run.responses.file_urls)
+    attachments = responses.Attachments(uploads, downloads, run.responses.max_file_bytes)
     return responses.Intake(catalog, templates, talks, kit, remote, seals, attachments)
 
 

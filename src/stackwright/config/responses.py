@@ -52,8 +52,8 @@ def _place(entry: str) -> str:
     return entry
 
 
-class Mcp(Section):
-    """Tools of type `mcp`: servers that callers name, called by this one."""
+class _Callers(Section):
+    """Servers that callers name, called by this one."""
 
     allow_private: tuple[Annotated[str, AfterValidator(_place)], ...] = Field(
         (),
@@ -62,12 +62,27 @@ class Mcp(Section):
         examples=[["localhost", "tools.internal", "10.0.0.0/8"]],
     )
     allow_http: bool = Field(False, description="Call public servers without TLS too.")
+
+
+class Mcp(_Callers):
+    """Tools of type `mcp`: servers that callers name, called by this one."""
+
     connect_seconds: PositiveFloat = Field(
         10.0, description="Longest that a server may take to be connected and to say which tools it has."
     )
     call_seconds: PositiveFloat = Field(60.0, description="Longest that one call of a tool may take.")
     max_output_bytes: PositiveInt = Field(
         200_000, description="What a tool says beyond that is cut off; the model is told so."
+    )
+
+
+class FileUrls(_Callers):
+    """Files that an `input_file` names by its `file_url`, fetched by this server."""
+
+    enabled: bool = Field(True, description="Fetch them. Otherwise a `file_url` is a 400.")
+    connect_seconds: PositiveFloat = Field(5.0, description="Longest that a server may take to be connected.")
+    seconds: PositiveFloat = Field(
+        30.0, description="Longest that the files of one request may take together, redirects included."
     )
 
 
@@ -89,9 +104,10 @@ class Responses(Section):
     )
     max_file_bytes: PositiveInt = Field(
         32 * 1024 * 1024,
-        description="Most bytes that the uploaded files of a request may have together, its history included; the "
-        "model is sent all of them. More is a 413.",
+        description="Most bytes that the files of a request may have together, uploaded ones and those by URL, its "
+        "history included; the model is sent all of them. More is a 413.",
     )
+    file_urls: FileUrls = Field(FileUrls(), description="Files that an `input_file` names by its `file_url`.")
     mcp: Mcp = Field(Mcp(), description="Tools of type `mcp`.")
     websockets: WebSockets = Field(WebSockets(), description="Limits of WebSockets.")
     background: Background = Field(Background(), description="Limits of responses with `background: true`.")

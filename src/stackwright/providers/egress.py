@@ -5,6 +5,7 @@ those: a name that means something else a moment later leads nowhere.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from stackwright.errors import InvalidRequest
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_HOST = re.compile(r"[\w.:%-]+")
 _PORTS = {"http": 80, "https": 443}
 _FIRST_FREE_PORT = 1024
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -96,10 +98,10 @@ def is_public(address: Address) -> bool:
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port, (parts.hostname or "").encode("idna")
     except ValueError:
         raise Forbidden("This is not a URL.") from None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _PORTS or not _HOST.fullmatch(parts.hostname or ""):
         raise Forbidden("A server's URL begins with https:// or http:// and the server's name.")
     if "@" in parts.netloc:
         raise Forbidden("A URL with a user or a password in it is not called. Send them in a header.")

@@ -99,9 +99,9 @@ class Connection(asyncio.Protocol):
             min(self._deadlines.first_byte, self._deadlines.between, self._deadlines.total), self._check
         )
 
-    async def head(self) -> int:
-        """Return the status, as soon as there is something to `read` (or nothing will be)."""
-        while not (self._pieces or self._done):
+    async def head(self, *, alone: bool = False) -> int:
+        """Return the status, as soon as there is something to `read` (or nothing will be), or `alone` before that."""
+        while not (self._pieces or self._done or (alone and self.status)):
             if self._failure is not None:
                 raise self._failure
             await self._news()
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
         except HttpParserError as error:
             self._fail(Garbled(f"the answer is not HTTP: {str(error)[:100]}"))
             return
-        if self._pieces or self._done:
+        if self.status:
             self._tell()
         if self._buffered > READ_AHEAD and not (self._paused or self._done) and self._transport is not None:
             self._paused = True

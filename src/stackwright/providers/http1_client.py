@@ -82,14 +82,30 @@ class Client:
         return None
 
     async def _connect(self) -> Connection:
-        try:
-            async with asyncio.timeout(self._deadlines.connect):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self._deadlines), self._host, self._port, ssl=self._tls
-                )
-        except TimeoutError:
-            raise Late(f"no connection within {self._deadlines.connect:g} s") from None
-        except OSError as error:
-            raise NotConnected(f"no connection: {error.strerror or error}") from error
+        connection = await connected(self._host, self._port, self._deadlines, self._tls)
         self._all.add(connection)
         return connection
+
+
+async def connected(
+    host: str, port: int, deadlines: Deadlines, tls: ssl.SSLContext | None, *, name: str | None = None
+) -> Connection:
+    """Return a new connection.
+
+    Args:
+        host: A name or an address.
+        port: Of the server.
+        deadlines: Those of every exchange on it, and that of connecting.
+        tls: How to be sure of the server; None to speak without TLS.
+        name: What its certificate must be for, when `host` is an address of that name.
+    """
+    try:
+        async with asyncio.timeout(deadlines.connect):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(deadlines), host, port, ssl=tls, server_hostname=name if tls else None
+            )
+    except TimeoutError:
+        raise Late(f"no connection within {deadlines.connect:g} s") from None
+    except OSError as error:
+        raise NotConnected(f"no connection: {error.strerror or error}") from error
+    return connection

@@ -132,8 +132,11 @@ async def test_what_cannot_be_sent_is_refused_before_the_model_is_asked(site: Si
     assert large.value.status_code == 413
     with pytest.raises(openai.NotFoundError, match="No file with id 'file-1'"):
         await site.ask(image("file-1"), stream=True)
-    with pytest.raises(openai.BadRequestError, match="A file by its URL cannot be fetched here"):
-        await site.ask({"type": "input_file", "file_url": "https://example.org/a.pdf"})
+    with pytest.raises(
+        openai.BadRequestError, match=r"responses\.file_urls\.allow_private: \[127\.0\.0\.1\]"
+    ) as private:
+        await site.ask({"type": "input_file", "file_url": f"{site.vendor.base_url}/a.pdf"})
+    assert private.value.param == "input"
     async with site.server.async_client("key-b") as stranger:
         with pytest.raises(openai.NotFoundError):
             await stranger.responses.create(model="up/m", input=[said(part)])

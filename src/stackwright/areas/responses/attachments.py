@@ -1,13 +1,15 @@
-"""Uploaded files in a model's input: named by id in the items that are kept, sent by their bytes."""
+"""Files in a model's input: named by id or URL in the items that are kept, sent by their bytes."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from stackwright.areas.files import Files, StoredFile
 from stackwright.errors import InvalidRequest, NotFound, TooLarge
+from stackwright.ports.downloads import Download, Downloads
 from stackwright.wire.content import InputFile, InputImage, MessagePart
 from stackwright.wire.items import CustomToolCallOutput, FunctionCallOutput, Item, Message
 
@@ -22,43 +24,54 @@ _IMAGES = (
 
 
 class Attachments:
-    """Puts the bytes of files in place of their ids."""
+    """Puts the bytes of files in place of their ids and URLs."""
 
-    def __init__(self, files: Files, most: int) -> None:
+    def __init__(self, files: Files, downloads: Downloads, most: int) -> None:
         """`most`: bytes that the files of one request may have together."""
         self._files = files
+        self._downloads = downloads
         self._most = most
 
-    async def attached(self, tenant: str, items: Sequence[Item]) -> Sequence[Item]:
-        """Return items as a model is to have them. Those given stay as they are, and name files by their ids.
+    async def attached(self, tenant: str, items: Sequence[Item], *, later: bool = False) -> Sequence[Item]:
+        """Return items as a model is to have them. Those given stay as they are, and name files by ids and URLs.
+
+        Args:
+            tenant: Whose files.
+            items: What the model is to be shown.
+            later: It is not shown them now: files by their URLs are not fetched yet, and come without a byte.
 
         Raises:
             InvalidRequest: There is no such file, or a file that is to be an image is none.
             TooLarge: They are more than a request may have.
         """
-        named = [part for item in items for part in _parts(item) if _file_id(part)]
-        if not named:
+        parts = [part for item in items for part in _parts(item)]
+        named = [file_id for part in parts if (file_id := _file_id(part)) is not None]
+        linked = [url for part in parts if (url := _file_url(part)) is not None]
+        if not (named or linked):
             return items
-        rows = await self._rows(tenant, named)
-        urls = {file_id: await self._url(row) for file_id, row in rows.items()}
-        return [_filled(item, rows, urls) for item in items]
+        budget = _Budget(self._most)
+        rows = await self._rows(tenant, named, budget)
+        fetched = await self._fetched(linked, budget, later=later) if linked else {}
+        found = _Found(rows, {file_id: await self._url(row) for file_id, row in rows.items()}, fetched)
+        return [_filled(item, found) for item in items]
 
-    async def _rows(self, tenant: str, named: Sequence[MessagePart]) -> dict[str, StoredFile]:
+    async def _rows(self, tenant: str, named: Sequence[str], budget: "_Budget") -> dict[str, StoredFile]:
         rows: dict[str, StoredFile] = {}
-        left = self._most
-        for part in named:
-            file_id = _file_id(part)
-            assert file_id is not None
+        for file_id in named:
             if file_id not in rows:
                 rows[file_id] = await self._row(tenant, file_id)
-            left -= rows[file_id].bytes
-        if left < 0:
-            raise TooLarge(
-                f"The files of this request have more than {self._most} bytes together, the limit set by "
-                "responses.max_file_bytes.",
-                param="input",
-            )
+            budget.spend(rows[file_id].bytes)
         return rows
+
+    async def _fetched(self, urls: Sequence[str], budget: "_Budget", *, later: bool) -> Mapping[str, Download]:
+        try:
+            if not later:
+                return await self._downloads.fetch(urls, budget.spend)
+            await self._downloads.check(urls)
+        except InvalidRequest as error:
+            error.param = error.param or "input"
+            raise
+        return dict.fromkeys(urls, Download(data=b"", content_type=_BINARY))
 
     async def _row(self, tenant: str, id: str) -> StoredFile:
         try:
@@ -71,12 +84,42 @@ class Attachments:
         async with aclosing(self._files.read(row)) as pieces:
             async for piece in pieces:
                 data += piece
-        kind = row.content_type if row.content_type != _BINARY else _image(data) or _BINARY
-        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        return _data_url(row.content_type, data)
+
+
+class _Budget:
+    """Bytes that files may have together."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+
+    def spend(self, count: int) -> None:
+        """Take some. `TooLarge` when there are not so many left."""
+        self._left -= count
+        if self._left < 0:
+            raise TooLarge(
+                f"The files of this request have more than {self._most} bytes together, the limit set by "
+                "responses.max_file_bytes.",
+                param="input",
+            )
+
+
+class _Found(NamedTuple):
+    """What stands behind names."""
+
+    rows: Mapping[str, StoredFile]
+    urls: Mapping[str, str]
+    """What was uploaded, as `data:` URLs by ids."""
+    fetched: Mapping[str, Download]
 
 
 def _file_id(part: MessagePart) -> str | None:
     return part.file_id if isinstance(part, InputImage | InputFile) else None
+
+
+def _file_url(part: MessagePart) -> str | None:
+    """Return the URL that a file is to be fetched from: where there is nothing else of it."""
+    return part.file_url if isinstance(part, InputFile) and part.file_id is None and part.file_data is None else None
 
 
 def _parts(item: Item) -> Sequence[MessagePart]:
@@ -89,26 +132,37 @@ def _parts(item: Item) -> Sequence[MessagePart]:
             return ()
 
 
-def _filled(item: Item, rows: Mapping[str, StoredFile], urls: Mapping[str, str]) -> Item:
-    if not any(_file_id(part) for part in _parts(item)):
+def _filled(item: Item, found: _Found) -> Item:
+    parts = [_with_bytes(part, found) for part in _parts(item)]
+    if all(new is old for new, old in zip(parts, _parts(item), strict=True)):
         return item
-    parts = [_with_bytes(part, rows, urls) for part in _parts(item)]
     return replace(item, **{"content" if isinstance(item, Message) else "output": parts})
 
 
-def _with_bytes(part: MessagePart, rows: Mapping[str, StoredFile], urls: Mapping[str, str]) -> MessagePart:
+def _with_bytes(part: MessagePart, found: _Found) -> MessagePart:
     match part:
         case InputImage(file_id=str(id)):
-            if not urls[id].startswith("data:image/"):
-                raise InvalidRequest(f"File '{id}' is no image: {rows[id].filename!r}.", param="input")
-            return replace(part, file_id=None, image_url=urls[id])
+            if not found.urls[id].startswith("data:image/"):
+                raise InvalidRequest(f"File '{id}' is no image: {found.rows[id].filename!r}.", param="input")
+            return replace(part, file_id=None, image_url=found.urls[id])
         case InputFile(file_id=str(id)):
-            return replace(part, file_id=None, file_data=urls[id], filename=part.filename or rows[id].filename)
+            name = part.filename or found.rows[id].filename
+            return replace(part, file_id=None, file_data=found.urls[id], filename=name)
+        case InputFile() if (url := _file_url(part)) is not None:
+            came = found.fetched[url]
+            data = _data_url(came.content_type, came.data)
+            return replace(part, file_url=None, file_data=data, filename=part.filename or came.filename)
         case _:
             return part
 
 
-def _image(data: bytearray) -> str | None:
+def _data_url(kind: str, data: bytes | bytearray) -> str:
+    if kind == _BINARY:
+        kind = _image(data) or kind
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _image(data: bytes | bytearray) -> str | None:
     """Return the media type of an image by its first bytes."""
     for kind, start, later in _IMAGES:
         if data.startswith(start) and data.startswith(later, 8):

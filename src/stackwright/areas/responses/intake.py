@@ -95,6 +95,7 @@ class Intake:
         *,
         accepted: Accepted | None = None,
         memory: Memory | None = None,
+        later: bool = False,
     ) -> Ready:
         """Return what to run.
 
@@ -104,6 +105,7 @@ class Intake:
             raw: Its body as it came, for fields that only the vendor knows.
             accepted: What was settled when the request was taken on before, to be run now.
             memory: What the caller's connection remembers of responses that are not stored.
+            later: It is not run now, but made ready once more before that: nothing is fetched for it yet.
         """
         effective = await self._effective(tenant, request, raw)
         request = effective.request
@@ -113,7 +115,8 @@ class Intake:
         port = target.chat
         equipment = await self._equipment(request, talk)
         response = begun(effective.shown, effective.echo, talk.conversation, accepted)
-        read = await self._attachments.attached(tenant, [*effective.frame, *talk.history, *talk.new])
+        items = [*effective.frame, *talk.history, *talk.new]
+        read = await self._attachments.attached(tenant, items, later=later)
         model = asked(port, target, request, raw, read, equipment.toolbox)
         seal = await self._seals.sealer(tenant) if _ENCRYPTED in (request.include or ()) else None
         frame = Frame(response=response, seal=seal, servers=equipment.unheard, approved=equipment.approved)

@@ -194,12 +194,8 @@ def _image(image: InputImage) -> dict[str, Any]:
 
 
 def _file(file: InputFile) -> dict[str, Any]:
-    if file.file_data is None:
-        raise InvalidRequest(
-            "A file by its URL cannot be fetched here. Upload it and send its 'file_id', or send it as 'file_data'.",
-            param="input",
-            code="unsupported_content",
-        )
+    # What had an id or a URL has been put in by `attachments`.
+    assert file.file_data is not None
     return {"type": "file", "file": {"filename": file.filename or "file", "file_data": file.file_data}}
 
 

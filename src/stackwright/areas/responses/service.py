@@ -59,7 +59,7 @@ class Responses:
 
     async def create(self, tenant: str, request: ResponseRequest, raw: bytes) -> Json | Stream:
         """Answer one request; `raw` is its body as it came."""
-        ready = await self._intake.ready(tenant, request, raw)
+        ready = await self._intake.ready(tenant, request, raw, later=bool(request.background))
         if request.background:
             return await self._background.begin(tenant, request, ready, raw)
         making = _Making(tenant, ready, Run(ready.turn, ready.model, ready.tools))
