@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 
@@ -9,7 +10,9 @@ import pytest
 from openai import ConflictError, NotFoundError
 
 from stackwright import AsyncStackwright
+from stackwright.areas.prompts import memory
 from stackwright.areas.prompts.ledger import Who
+from stackwright.areas.prompts.memory import TOLD_POLL
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import NewDefault, NewPrompt, NewVersion
 from stackwright.storage.sql.postgres import PostgresDatabase
@@ -17,10 +20,11 @@ from stackwright.wire.responses import PromptRef
 from tests.areas.prompts.conftest import Replica
 from tests.running import RunningServer
 from tests.servers import PostgresServer
-from tests.storage.sql.databases import settings_for
+from tests.storage.sql.databases import eventually, settings_for
 
 ADA = Who("ada", "ada", "req_1")
 PUBLICATIONS = 500
+CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'NOTIFY%'"
 RUN_FILE = """
 version: 2
 apis: [prompts]
@@ -152,6 +156,29 @@ async def test_a_rollback_is_used_everywhere_within_a_second(clients: list[Async
         await within_a_second("nothing")
 
 
+@pytest.mark.parametrize("servers", ["postgres"], indirect=True)
+async def test_a_change_is_told_to_the_other_process(
+    clients: list[AsyncStackwright], postgres_server: PostgresServer
+) -> None:
+    one, two = clients
+    prompt = await one.prompts.create(instructions="version 1")
+    await one.prompts.publish(prompt.id, instructions="version 2")
+
+    async def lag(number: int) -> float:
+        await one.prompts.set_default(prompt.id, number)
+        begun = time.monotonic()
+        while (await two.prompts.render(prompt.id)).version != str(number):
+            assert time.monotonic() < begun + 10
+        return time.monotonic() - begun
+
+    told = [await lag(turn % 2 + 1) for turn in range(7)]
+    # Looking alone would take half of its interval in the median, and some more.
+    assert sorted(told)[3] < TOLD_POLL / 4
+    assert postgres_server.sql(CUT) == "2"
+    cut = [await lag(turn % 2 + 1) for turn in range(7, 12)]
+    assert max(cut) < 2
+
+
 async def test_a_label_made_elsewhere_is_known_at_once(replica: Replica) -> None:
     one, two = await replica(), await replica()
     made = await one.create(ADA, NewPrompt(instructions="first", name="guide"))
@@ -175,3 +202,40 @@ async def test_warm_prompts_work_while_the_database_is_away(postgres_server: Pos
         finally:
             postgres_server.start()
     await database.close()
+
+
+async def test_a_process_that_is_told_nothing_looks(
+    postgres_server: PostgresServer, postgres_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "TOLD_POLL", 3600.0)
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> Prompts:
+            database = PostgresDatabase(settings_for(postgres_server, postgres_db, max_overflow=0), name="sql")
+            await database.open()
+            stack.push_async_callback(database.close)
+            prompts = Prompts(database, "prompts")
+            await prompts.prepare()
+            await stack.enter_async_context(prompts.memory.kept_fresh())
+            return prompts
+
+        one, two = await opened(), await opened()
+        made = await one.create(ADA, NewPrompt(instructions="1"))
+        reference = PromptRef(id=made.id)
+        await two.resolve("ada", reference)
+
+        async def followed() -> None:
+            published = await one.versions.publish(ADA, made.id, NewVersion(instructions=uuid.uuid4().hex))
+
+            async def known() -> bool:
+                return (await two.resolve("ada", reference)).version == str(published.version)
+
+            await eventually(known)
+
+        await followed()
+        postgres_server.sql(f"ALTER DATABASE {postgres_db} ALLOW_CONNECTIONS false")
+        assert postgres_server.sql(f"{CUT} AND datname = '{postgres_db}'") == "2"
+        await followed()
+        await followed()
+        postgres_server.sql(f"ALTER DATABASE {postgres_db} ALLOW_CONNECTIONS true")
+        await followed()

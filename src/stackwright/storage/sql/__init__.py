@@ -15,6 +15,8 @@ what it read takes the row first, with `{lock}` or an UPDATE.
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from stackwright.storage.sql.bell import Bell
+
 T = TypeVar("T")
 
 Value = str | int | float | bytes | None
@@ -90,4 +92,8 @@ class SqlBackend(Protocol):
         Raises:
             SchemaTooNew: The database was written by a newer Stackwright.
         """
+        ...
+
+    def bell(self, table_name: str) -> Bell:
+        """Return what tells other processes that a table has changed, and is told by them."""
         ...

@@ -11,6 +11,7 @@ from stackwright.config.storage import PostgresBackend
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.migrate import migration_script
+from stackwright.storage.sql.postgres_bell import PostgresBell
 from stackwright.storage.sql.postgres_connect import Connector
 from stackwright.storage.sql.postgres_errors import ConnectionLost, Contended
 from stackwright.storage.sql.postgres_lane import PostgresLane
@@ -131,6 +132,10 @@ class PostgresDatabase:
         lane = PostgresLane(self, batches)
         self._lanes.append(lane)
         return lane
+
+    def bell(self, table_name: str) -> PostgresBell:
+        """Return a table's bell; see `SqlBackend`. While it is listened to it has one connection more than the pool."""
+        return PostgresBell(self._connector.connect, table_name)
 
     async def _use(self, work: Callable[[Session], Awaitable[T]], patience: float | None = None) -> T:
         """Do some work on a connection, with the schemas in place."""

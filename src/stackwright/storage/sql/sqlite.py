@@ -12,6 +12,7 @@ import apsw
 
 from stackwright.errors import StackwrightError, Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
+from stackwright.storage.sql.bell import NoBell
 from stackwright.storage.sql.job import Lane, Work
 from stackwright.storage.sql.migrate import migration_script
 from stackwright.storage.sql.sqlite_errors import FOREIGN, translate
@@ -148,6 +149,10 @@ class SqliteDatabase:
         except Unavailable as error:
             self._pending[store] = migrations
             self._unready = error
+
+    def bell(self, table_name: str) -> NoBell:
+        """Return a table's bell; see `SqlBackend`. SQLite has none."""
+        return NoBell()
 
     def lane(self, batches: int = 1) -> Lane:
         """Return where queued writes are performed: always the one writer, for SQLite has no other."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from stackwright.errors import Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
+from stackwright.storage.sql.bell import Bell
 from stackwright.storage.sql.job import Lane, Work
 
 T = TypeVar("T")
@@ -77,6 +78,10 @@ class WriteQueue:
     async def migrate(self, store: str, migrations: Sequence[Migration]) -> None:
         """Bring a store's schema up to date; see `SqlBackend`."""
         await self._backend.migrate(store, migrations)
+
+    def bell(self, table_name: str) -> Bell:
+        """Return a table's bell; see `SqlBackend`."""
+        return self._backend.bell(table_name)
 
     async def _wait(self, work: Work) -> Any:
         self.depth += 1
