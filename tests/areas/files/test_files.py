@@ -163,10 +163,10 @@ def test_a_large_file_passes_through_and_a_larger_one_is_refused_without_memory(
 
 def test_bytes_that_are_lost_are_told_before_the_answer_begins(client: OpenAI, server: RunningServer) -> None:
     kept = client.files.create(file=b"abc", purpose="user_data")
-    (server.folder / ".stackwright/files" / kept.id).write_bytes(b"ab")
+    (server.folder / ".stackwright/files/kept" / kept.id).write_bytes(b"ab")
     with pytest.raises(openai.InternalServerError, match="not where files are kept, or not all of them"):
         client.files.content(kept.id)
-    (server.folder / ".stackwright/files" / kept.id).unlink()
+    (server.folder / ".stackwright/files/kept" / kept.id).unlink()
     with pytest.raises(openai.InternalServerError) as lost:
         client.files.content(kept.id)
     assert lost.value.code == "file_lost"

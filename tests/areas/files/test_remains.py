@@ -137,9 +137,9 @@ async def test_bytes_whose_row_never_came_go_and_the_others_stay(
         await put(folder, name)
     await store.add("t", row("file-kept"))
     await service.tidy()
-    assert sorted(path.name for path in (tmp_path / "bytes").glob("file-*")) == ["file-kept", "file-orphan"]
+    assert sorted(path.name for path in (tmp_path / "bytes/kept").glob("file-*")) == ["file-kept", "file-orphan"]
     await service.tidy(grace=0)
-    assert [path.name for path in (tmp_path / "bytes").glob("file-*")] == ["file-kept"]
+    assert [path.name for path in (tmp_path / "bytes/kept").glob("file-*")] == ["file-kept"]
     assert await store.spares(0) == []
     # Its writer comes back from a long sleep.
     with pytest.raises(Unavailable, match="took too long"):
@@ -157,7 +157,7 @@ async def test_a_file_whose_time_is_over_goes_with_its_bytes(
     with pytest.raises(NotFound):
         await service.get("t", "file-past")
     await service.tidy(grace=0)
-    assert [path.name for path in (tmp_path / "bytes").glob("file-*")] == ["file-future"]
+    assert [path.name for path in (tmp_path / "bytes/kept").glob("file-*")] == ["file-future"]
     assert (await service.get("t", "file-future")).id == "file-future"
 
 

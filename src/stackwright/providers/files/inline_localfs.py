@@ -1,4 +1,4 @@
-"""Files in a folder of this machine, each under its id."""
+"""Files in a folder of this machine, each under its id, in `kept` within it."""
 
 import asyncio
 import errno
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 INCOMING = "incoming"
 """The folder within, for what is still being written."""
+KEPT = "kept"
+"""The folder within, for what is whole. What others have in the folder itself is not in its way."""
 _PIECE = 256 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -53,6 +55,7 @@ class Folder:
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder).expanduser()
+        self._kept = self._folder / KEPT
 
     @asynccontextmanager
     async def writing(self, name: str) -> AsyncIterator[Writing]:
@@ -66,7 +69,7 @@ class Folder:
     async def reading(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
         """See `Blobs.reading`."""
         try:
-            file = await _in_thread(open, self._folder / name, "rb", 0)
+            file = await _in_thread(open, self._kept / name, "rb", 0)
         except StackwrightError as error:
             raise _lost(name) from error
         with closing(file):
@@ -77,7 +80,7 @@ class Folder:
 
     async def remove(self, name: str) -> None:
         """See `Blobs.remove`."""
-        await _in_thread((self._folder / name).unlink, missing_ok=True)
+        await _in_thread((self._kept / name).unlink, missing_ok=True)
 
     async def sweep(self) -> None:
         """See `Blobs.sweep`."""
@@ -94,10 +97,9 @@ class _Part:
     """A file that is being written. Everything but `write` and `keep` is called from a thread."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        for wanted in (folder, folder / INCOMING):
-            wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        self._name = name
+        for within in (INCOMING, KEPT):
+            _make(folder / within)
+        self._target = folder / KEPT / name
         self._path = folder / INCOMING / name
         self._hash = hashlib.sha256()
         self._file = FileIO(self._path, "xb", opener=_private)
@@ -124,17 +126,29 @@ class _Part:
 
     def _keep(self) -> None:
         os.fsync(self._file.fileno())
-        self._path.rename(self._folder / self._name)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self._path.rename(self._target)
+        _sync(self._target.parent)
 
     def close(self) -> None:
         """Remove what was not kept."""
         self._path.unlink(missing_ok=True)
         self._file.close()
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, on disk when this returns."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _private(path: str, flags: int) -> int:
