@@ -11,11 +11,16 @@ from tests.servers import PostgresServer
 Row = Mapping[str, Any]
 
 _ACCESS = "access_attributes JSON, owner_principal VARCHAR, "
+_FILE = (
+    "id VARCHAR, filename VARCHAR, purpose VARCHAR, bytes INTEGER, created_at INTEGER, expires_at INTEGER, "
+    "file_path VARCHAR, "
+)
 _TABLES = {
     "0.2.10": {
         "chat_completions": "id VARCHAR, created INTEGER, model VARCHAR, choices JSON, input_messages JSON, "
         "PRIMARY KEY (id)",
         "openai_responses": "id VARCHAR, created_at INTEGER, response_object JSON, model VARCHAR, PRIMARY KEY (id)",
+        "openai_files": f"{_FILE}PRIMARY KEY (id)",
     },
     "0.3.5": {
         "inference_store": "id VARCHAR, created INTEGER, model VARCHAR, choices JSON, input_messages JSON, "
@@ -26,8 +31,7 @@ _TABLES = {
         "openai_conversations": f"id VARCHAR, created_at INTEGER, items JSON, metadata JSON, {_ACCESS}PRIMARY KEY (id)",
         "conversation_items": "id VARCHAR, conversation_id VARCHAR, created_at INTEGER, item_data JSON, "
         f"{_ACCESS}PRIMARY KEY (id)",
-        "openai_files": "id VARCHAR, filename VARCHAR, purpose VARCHAR, bytes INTEGER, created_at INTEGER, "
-        f"expires_at INTEGER, file_path VARCHAR, {_ACCESS}PRIMARY KEY (id)",
+        "openai_files": f"{_FILE}{_ACCESS}PRIMARY KEY (id)",
     },
     "1.5.0": {
         "inference_store": "id VARCHAR, created INTEGER, model VARCHAR, choices JSON, input_messages JSON, "
@@ -39,6 +43,7 @@ _TABLES = {
         f"item_data JSON, tenant_id VARCHAR, {_ACCESS}PRIMARY KEY (conversation_id, id)",
         "prompts": "id VARCHAR, prompt_id VARCHAR, version INTEGER, is_default BOOLEAN, created_at INTEGER, "
         f"prompt_data JSON, {_ACCESS}PRIMARY KEY (id)",
+        "openai_files": f"{_FILE}{_ACCESS}PRIMARY KEY (id)",
     },
 }
 KEYS = "key TEXT PRIMARY KEY, value TEXT, expiration TIMESTAMP"
@@ -164,3 +169,19 @@ def prompt_keys(name: str, texts: Sequence[str], default: int, space: str = "") 
             "is_default": version == default,
         }
     return keys
+
+
+def file(folder: Path, name: str, content: bytes, **changes: Any) -> dict[str, Any]:
+    """Put the bytes of a file into a folder, and return its row."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return {
+        "id": name,
+        "filename": "a.txt",
+        "purpose": "assistants",
+        "bytes": len(content),
+        "created_at": 1_750_004_000,
+        "expires_at": 2_000_000_000,
+        "file_path": str(folder / name),
+        **changes,
+    }

@@ -8,6 +8,7 @@ from tests.migrate_data.llama_stack import (
     Place,
     asked,
     completion,
+    file,
     model,
     prompt_keys,
     response,
@@ -16,8 +17,15 @@ from tests.migrate_data.llama_stack import (
 
 PROMPT = "pmpt_" + "0123456789abcdef" * 3
 TALK, OTHER_TALK = "conv_" + "a" * 48, "conv_" + "b" * 48
-FIRST, SECOND, THIRD = ("resp_" + letter * 8 for letter in "xyz")
+FIRST, SECOND, THIRD, FOURTH = ("resp_" + letter * 8 for letter in "xyzw")
+PICTURE, TABLE = "file-" + "1f" * 16, "file-" + "2e" * 16
+PNG, CSV = b"\x89PNG\r\n\x1a\n" + bytes(range(256)), b"a,b\n1,2\n"
 
+_FILES = """  files:
+    - provider_id: meta-reference-files
+      provider_type: inline::localfs
+      config: {storage_dir: "${env.FILES_STORAGE_DIR:={folder}/files}", metadata_store: {metadata}}
+"""
 _PROVIDERS = """
 providers:
   inference:
@@ -43,6 +51,20 @@ def _chain() -> list[dict[str, object]]:
         response(FIRST, 1_750_001_000, one, two, usage=usage, temperature=0.5, instructions="Be brief."),
         response(SECOND, 1_750_001_001, three, [{**call, "status": "completed"}], previous_response_id=FIRST),
         response(THIRD, 1_750_001_002, four, [said("third", "msg_third")], previous_response_id=SECOND),
+    ]
+
+
+def _about_a_picture() -> dict[str, object]:
+    """Return a turn whose input names a file."""
+    shown = {"type": "input_image", "file_id": PICTURE, "detail": "low", "image_url": None}
+    question = {**asked("", "msg_shown"), "content": [{"type": "input_text", "text": "And this?"}, shown]}
+    return response(FOURTH, 1_750_001_003, [question], [said("A picture.", "msg_fourth")])
+
+
+def _files(folder: Path) -> list[dict[str, object]]:
+    return [
+        file(folder / "files", PICTURE, PNG, filename="a.png", purpose="vision"),
+        file(folder / "files", TABLE, CSV, filename="prices.csv", created_at=1_750_004_001),
     ]
 
 
@@ -86,7 +108,8 @@ def first(folder: Path, vendor: str, sql: Place | None) -> Old:
     responses = sql or Place(folder / "agents.db")
     registry.set(_registry("v9") | prompt_keys(PROMPT, ["Hello {{ name }}", "Hi {{name}}"], 1))
     completions.add("0.2.10", "chat_completions", [completion(number) for number in range(4)])
-    responses.add("0.2.10", "openai_responses", _chain())
+    responses.add("0.2.10", "openai_responses", [*_chain(), _about_a_picture()])
+    Place(folder / "files_metadata.db").add("0.2.10", "openai_files", _files(folder))
     return _old(
         folder,
         vendor,
@@ -94,8 +117,8 @@ def first(folder: Path, vendor: str, sql: Place | None) -> Old:
         """
 version: 2
 image_name: shop
-apis: [agents, inference]
-{providers}  agents:
+apis: [agents, inference, files]
+{providers}{files}  agents:
     - provider_id: meta-reference
       provider_type: inline::meta-reference
       config:
@@ -103,7 +126,7 @@ apis: [agents, inference]
         responses_store: {sql:agents.db}
 metadata_store: {type: sqlite, db_path: "${env.SQLITE_STORE_DIR:={folder}}/registry.db"}
 inference_store: {sql:inference.db}
-""",
+""".replace("{files}", _FILES).replace("{metadata}", "{type: sqlite, db_path: '{folder}/files_metadata.db'}"),
     )
 
 
@@ -113,12 +136,11 @@ def second(folder: Path, vendor: str, sql: Place | None) -> Old:
     prompts = prompt_keys(PROMPT, ["Hello {{ name }}", "Hi {{name}}"], 1)
     keys.set(_registry("v9") | _registry("v10") | prompts | {"vector_io::faiss:index": "x"})
     rows.add("0.3.5", "inference_store", [completion(number, owner_principal="ada") for number in range(4)])
-    rows.add("0.3.5", "openai_responses", _chain())
+    rows.add("0.3.5", "openai_responses", [*_chain(), _about_a_picture()])
     rows.add("0.3.5", "openai_conversations", _talks())
     rows.add("0.3.5", "conversation_items", _items(ordered=False))
     rows.add("0.3.5", "conversation_messages", [{"conversation_id": TALK, "messages": []}])
-    file = {"id": "file-1", "filename": "a.txt", "purpose": "assistants", "bytes": 1, "created_at": 1}
-    rows.add("0.3.5", "openai_files", [file])
+    rows.add("0.3.5", "openai_files", _files(folder))
     return _old(folder, vendor, sql, _NAMED.replace("{prompts}", ""))
 
 
@@ -136,7 +158,8 @@ def third(folder: Path, vendor: str, sql: Place | None) -> Old:
             mode = {"previous_response_id": whole["previous_response_id"], "input_storage_mode": "incremental"}
             whole |= mode
             row |= mode
-    rows.add("1.5.0", "responses", chain)
+    rows.add("1.5.0", "responses", [*chain, _about_a_picture()])
+    rows.add("1.5.0", "openai_files", _files(folder))
     rows.add("1.5.0", "openai_conversations", _talks())
     rows.add("1.5.0", "conversation_items", _items(ordered=True))
     texts = ["Hello {{ name }}", "Hi {{name}}"]
@@ -160,8 +183,8 @@ def third(folder: Path, vendor: str, sql: Place | None) -> Old:
 _NAMED = """
 version: 2
 image_name: shop
-apis: [agents, inference, conversations, prompts]
-{providers}  agents:
+apis: [agents, inference, files, conversations, prompts]
+{providers}{files}  agents:
     - provider_id: meta-reference
       provider_type: inline::meta-reference
       config:
@@ -176,7 +199,7 @@ storage:
     metadata: {namespace: registry, backend: kv_default}
     inference: {table_name: inference_store, backend: sql_default, max_write_queue_size: 10000, num_writers: 4}
     {prompts}conversations: {table_name: openai_conversations, backend: sql_default}
-"""
+""".replace("{files}", _FILES).replace("{metadata}", "{table_name: files_metadata, backend: sql_default}")
 
 
 def _old(folder: Path, vendor: str, sql: Place | None, text: str) -> Old:

@@ -1,6 +1,7 @@
 """What Llama Stack kept is what the official clients read from us, from each of three layouts."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,20 @@ from stackwright.testing.upstream import Upstream, answer
 from stackwright.testing.upstream import completion as vendors
 from tests.migrate_data.carrying import carry, rewrite
 from tests.migrate_data.llama_stack import Place
-from tests.migrate_data.releases import FIRST, OTHER_TALK, PROMPT, RELEASES, SECOND, TALK, THIRD
+from tests.migrate_data.releases import (
+    CSV,
+    FIRST,
+    FOURTH,
+    OTHER_TALK,
+    PICTURE,
+    PNG,
+    PROMPT,
+    RELEASES,
+    SECOND,
+    TABLE,
+    TALK,
+    THIRD,
+)
 from tests.running import RunningServer
 from tests.schemas import DOCUMENT, validate
 from tests.servers import PostgresServer
@@ -49,7 +63,8 @@ async def test_everything_is_there_and_goes_on(
         talks = {} if release == "0.2.10" else {"conversations": (2, 0, 0, 0)}
         assert carried.counts() == {
             "chat completions": (4, 0, 0, 0),
-            "responses": (3, 0, 0, 0),
+            "responses": (4, 0, 0, 0),
+            "files": (2, 0, 0, 0),
             "prompts": (1, 0, 0, 0),
             "models": (1, 0, 0, 1),
             **talks,
@@ -65,6 +80,7 @@ async def test_everything_is_there_and_goes_on(
             if talks:
                 await _conversations(client)
             await _goes_on(client, vendor)
+            await _files(client, vendor)
 
 
 async def _completions(client: AsyncOpenAI) -> None:
@@ -137,6 +153,34 @@ async def _goes_on(client: AsyncOpenAI, vendor: Upstream) -> None:
         ("tool", "rain"),
         ("assistant", "third"),
         ("user", "four"),
+    ]
+
+
+async def _files(client: AsyncOpenAI, vendor: Upstream) -> None:
+    found = [one async for one in client.files.list(limit=1)]
+    assert [one.to_dict() for one in found] == [
+        {
+            "id": name,
+            "object": "file",
+            "bytes": len(content),
+            "created_at": created,
+            "expires_at": 2_000_000_000,
+            "filename": filename,
+            "purpose": purpose,
+            "status": "processed",
+        }
+        for name, content, created, filename, purpose in [
+            (TABLE, CSV, 1_750_004_001, "prices.csv", "assistants"),
+            (PICTURE, PNG, 1_750_004_000, "a.png", "vision"),
+        ]
+    ]
+    for name, content in ((TABLE, CSV), (PICTURE, PNG)):
+        assert (await client.files.content(name)).content == content
+    await client.responses.create(model="mine", input="Well?", previous_response_id=FOURTH)
+    shown = {"url": f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "detail": "low"}
+    assert vendor.requests[-1].json["messages"][0]["content"] == [
+        {"type": "text", "text": "And this?"},
+        {"type": "image_url", "image_url": shown},
     ]
 
 

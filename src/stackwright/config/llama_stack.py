@@ -1,4 +1,5 @@
-"""Where a run file of Llama Stack's keeps its state: every connection in it, as settings to open it with."""
+"""Where a run file of Llama Stack's keeps its state: every connection in it, as settings to open it with, and where the
+bytes of files are."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from stackwright.config.env import Substitution
 from stackwright.config.locate import Node, parse
 from stackwright.config.migrate.connections import DRIVERS
 from stackwright.config.migrate.names import syntax_today
+from stackwright.config.providers import entries
 from stackwright.config.secret import Unresolved
 from stackwright.config.sharing import identity
 from stackwright.config.storage import (
@@ -68,6 +70,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesProvider:
+    """Who keeps the bytes of files."""
+
+    type: str
+    folder: Path | None
+    """Where they are, if they are in a folder of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
 class OldFile:
     """What a file says about its state. A database that it names several times is in it once."""
 
@@ -76,10 +87,12 @@ class OldFile:
     """Names of tables that may be its own."""
     namespaces: frozenset[str]
     """Prefixes of keys that may be its own."""
+    files: tuple[FilesProvider, ...]
 
 
 def read(path: Path, *, environ: Mapping[str, str]) -> OldFile:
-    """Return where the run file at `path` keeps its state. Only variables in connections are looked at.
+    """Return where the run file at `path` keeps its state. Only variables in connections and of the folder of files
+    are looked at.
 
     Raises:
         RunFileError: The file cannot be read, or a connection in it makes no sense.
@@ -97,9 +110,10 @@ def read(path: Path, *, environ: Mapping[str, str]) -> OldFile:
     reader = _Reader(Substitution(environ, path.parent.absolute()), report)
     places = [place for node in root.walk() if (place := reader.place(node))]
     tables, namespaces = reader.names(root, "table_name"), reader.names(root, "namespace")
+    files = tuple(reader.files(root))
     if report.complaints:
         report.fail()
-    return OldFile(tuple(_unique([*places, *reader.implied(root, environ)])), TABLES | tables, namespaces)
+    return OldFile(tuple(_unique([*places, *reader.implied(root, environ)])), TABLES | tables, namespaces, files)
 
 
 @dataclass
@@ -147,6 +161,16 @@ class _Reader:
         """Return every value of a key, wherever it is."""
         found = (child for node in root.walk() for name, child in node.fields().items() if name == key)
         return frozenset(str(value) for child in found if (value := self._value(child)))
+
+    def files(self, root: Node) -> Iterator[FilesProvider]:
+        """Return the providers of files."""
+        for api, entry in entries(root):
+            kind, folder = entry.child("provider_type"), entry.find("config", "storage_dir")
+            if api == "files" and kind is not None:
+                given = self._value(folder) if folder else None
+                yield FilesProvider(
+                    kind.text, Path(os.path.realpath(os.path.expanduser(str(given)))) if given else None
+                )
 
     def implied(self, root: Node, environ: Mapping[str, str]) -> Iterator[Place]:
         """Return the files that Llama Stack keeps its registry and prompts in when the file does not say."""

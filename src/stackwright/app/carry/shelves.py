@@ -3,11 +3,11 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from stackwright.app.carry.conversations import Talk
 from stackwright.app.carry.responses import Answer
-from stackwright.areas import chat, conversations, responses
+from stackwright.areas import chat, conversations, files, responses
 from stackwright.storage.sql import Row, Script, SqlBackend, Value
 from stackwright.storage.sql.columns import Columns, quoted
 from stackwright.storage.sql.rows import Table
@@ -56,7 +56,7 @@ class Completions:
 
     async def kept(self, tenant: str, ids: Sequence[str]) -> dict[str, chat.StoredCompletion]:
         """See `Shelf`."""
-        rows = await _among(self.backend, self._select, tenant, ids)
+        rows = await _among(self.backend, self._select, [tenant], ids)
         return {row.id: row for row in map(self._columns.decode, rows)}
 
     def adding(self, tenant: str, document: chat.StoredCompletion) -> Script[None]:
@@ -83,7 +83,7 @@ class Talks:
 
     async def kept(self, tenant: str, ids: Sequence[str]) -> dict[str, Talk]:
         """See `Shelf`."""
-        rows = await _among(self.backend, self._select, tenant, ids, " ORDER BY c.seq, i.position")
+        rows = await _among(self.backend, self._select, [tenant], ids, " ORDER BY c.seq, i.position")
         found: dict[str, Talk] = {}
         for (name, created, metadata), group in groupby(rows, key=lambda row: row[:3]):
             items = [conversations.ItemRow(item, body) for *_, item, body in group if item is not None]
@@ -118,11 +118,11 @@ class Answers:
 
     async def kept(self, tenant: str, ids: Sequence[str]) -> dict[str, Answer]:
         """See `Shelf`."""
-        rows = await _among(self.backend, self._select, tenant, ids)
+        rows = await _among(self.backend, self._select, [tenant], ids)
         found = {row.id: Answer(row, []) for row in map(self._columns.decode, rows)}
         if found:
             order = " ORDER BY response_id, place"
-            for name, item, body, output in await _among(self.backend, self._items, tenant, list(found), order):
+            for name, item, body, output in await _among(self.backend, self._items, [tenant], list(found), order):
                 found[name].items.append(responses.ItemRow(item, body, bool(output)))
         return found
 
@@ -135,9 +135,37 @@ class Answers:
         return kept
 
 
-async def _among(backend: SqlBackend, sql: str, tenant: str, ids: Sequence[Any], order: str = "") -> list[Row]:
+class Uploads:
+    """Files without their bytes."""
+
+    def __init__(self, store: files.FileStore, backend: SqlBackend) -> None:
+        self._backend = backend
+        self._store = store
+        self._columns = Columns(files.StoredFile)
+        self._select = f"SELECT tenant, {self._columns.listed} FROM {quoted(store.name)} WHERE id IN "
+
+    async def kept(self, ids: Sequence[str]) -> dict[str, tuple[str, files.StoredFile]]:
+        """Return those that are there by id, each with its tenant: the bytes of all tenants are in one place."""
+        rows = await _among(self._backend, self._select, [], ids)
+        return {row.id: (tenant, row) for tenant, row in ((one[0], self._columns.decode(one[1:])) for one in rows)}
+
+    async def spare(self, ids: Sequence[str]) -> None:
+        """Note bytes that are about to be there."""
+        await self._backend.transact(lambda: self._store.sparing(ids))
+
+    async def add(self, tenant: str, rows: Sequence[files.StoredFile]) -> None:
+        """Write files whose bytes are there."""
+        await self._backend.transact(lambda: self._adding(tenant, rows))
+
+    def _adding(self, tenant: str, rows: Sequence[files.StoredFile]) -> Script[None]:
+        for row in rows:
+            yield from self._store.adding(tenant, row)
+
+
+async def _among(
+    backend: SqlBackend, sql: str, before: Sequence[Value], ids: Sequence[str], order: str = ""
+) -> list[Row]:
     if not ids:
         return []
-    places = ", ".join(f"${place}" for place in range(2, len(ids) + 2))
-    args: list[Value] = [tenant, *ids]
-    return await backend.fetch(backend.render(f"{sql}({places}){order}"), *args)
+    places = ", ".join(f"${place}" for place in range(len(before) + 1, len(before) + len(ids) + 1))
+    return await backend.fetch(backend.render(f"{sql}({places}){order}"), *before, *ids)

@@ -1,24 +1,28 @@
 """The whole of it: every place of the old run file, store by store, into the new run file's."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from stackwright.app import stores
-from stackwright.app.carry import completions, conversations, layouts, prompts, responses
+from stackwright.app.carry import completions, conversations, files, layouts, prompts, responses
 from stackwright.app.carry.aside import InTheWay, Taken, in_the_way, set_aside
+from stackwright.app.carry.blobs import CarryingFiles
 from stackwright.app.carry.carrying import Carrying, Progress, Reader
 from stackwright.app.carry.keys import sort_out
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.models import Models
 from stackwright.app.carry.report import Left, Report, Tally
-from stackwright.app.carry.shelves import Answers, Completions, D, Shelf, Talks
+from stackwright.app.carry.shelves import Answers, Completions, D, Shelf, Talks, Uploads
 from stackwright.areas.models import Registry
 from stackwright.config.llama_stack import OldFile, Place
 from stackwright.config.runfile import RunFile
 from stackwright.config.sharing import file_of
 from stackwright.config.storage import SqliteBackend
+from stackwright.providers.registry import TYPES
+from stackwright.providers.registry import opened as opened_provider
 from stackwright.storage.backends import NamedBackends
 from stackwright.storage.foreign import ForeignKeys, ForeignRows
 from stackwright.storage.foreign.keys import ForeignKeyTable
@@ -32,7 +36,6 @@ ABSENT = "the file is not there"
 UNNAMED = "the old run file does not name this table"
 ORPHANS = "their conversation was deleted"
 REBUILT = "a copy of what is in the items"
-NO_FILES = "files are not carried over: their contents are not in the database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +146,28 @@ class _Whole:
             case "keys":
                 await self.keys(ForeignKeyTable(source, table.name))
             case "files":
-                self._leave("files", _where(source, table), await _count(source, table), NO_FILES)
+                await self.files(source, table)
             case "conversation messages":
                 self._leave(table.kind, source.address, await _count(source, table), REBUILT)
+
+    async def files(self, source: ForeignRows, table: Found) -> None:
+        """Carry over files, their bytes too."""
+        where, rows, now = _where(source, table), await _count(source, table), int(time.time())
+        if why := files.why_left(self.old.files, table):
+            self._leave("files", where, rows, why)
+            return
+        over = await files.over(source, table, now)
+        self._leave("files", where, over, files.OVER)
+        tally = Tally("files", where, rows=rows - over, owned=await _owned(source, table))
+        self.report.tallies.append(tally)
+        sql, store = self.backends.sql(stores.files_reference(self.new)), stores.file_store(self.new, self.backends)
+        provider, read = (
+            stores.files_provider(self.new),
+            partial(files.read, source, table, files.Folders(self.old.files), now),
+        )
+        async with opened_provider(TYPES[provider.provider_type], provider.config, self.backends) as blobs:
+            carrying = CarryingFiles(Uploads(store, sql), blobs, self.options.tenant, read, tally, self.progress)
+            await carrying.run(dry_run=self.options.dry_run, empty=not await self._made(sql, store.name))
 
     async def keys(self, source: ForeignKeys) -> None:
         """Carry over what is among some keys."""
