@@ -230,7 +230,6 @@ async def test_a_wrong_parameter_is_refused_by_name(model: LlamaCpp, params: dic
     "params",
     [
         {"messages": [{"role": "user"}]},
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
         {"messages": HELLO, "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "poem"}}}},
     ],
 )
@@ -242,10 +241,24 @@ async def test_what_llama_cpp_refuses_is_the_callers_fault(model: LlamaCpp, para
             pass
 
 
+@pytest.mark.parametrize("type_", ["image_url", "input_audio", "file", "refusal"])
+async def test_what_is_no_text_is_refused_by_its_place(model: LlamaCpp, type_: str) -> None:
+    asked = call(messages=[*HELLO, {"role": "user", "content": [{"type": "text", "text": "?"}, {"type": type_}]}])
+    for asking in (model.chat.complete(asked), model.chat.count(asked)):
+        with pytest.raises(InvalidRequest, match="reads text alone") as refused:
+            await asking
+        assert (refused.value.param, refused.value.code) == ("messages[1].content[1]", "unsupported_value")
+
+
 async def test_a_prompt_longer_than_the_context_is_refused_with_openais_code(model: LlamaCpp) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await model.chat.complete(call(messages=[{"role": "user", "content": "word " * 1100}]))
     assert refused.value.code == "context_length_exceeded"
+    assert re.fullmatch(
+        r"The prompt has 11\d\d tokens, more than the 1024 of this model's context. "
+        "Shorten it, or ask a model with a longer one.",
+        refused.value.message,
+    )
 
 
 async def test_a_prompt_of_megabytes_is_refused_before_it_is_counted(model: LlamaCpp) -> None:

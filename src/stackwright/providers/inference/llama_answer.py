@@ -8,7 +8,7 @@ import msgspec
 
 from stackwright.errors import InvalidRequest, StackwrightError, Unavailable, UpstreamError
 from stackwright.ports.inference import Chunk, Usage
-from stackwright.providers.inference.llama_request import Request
+from stackwright.providers.inference.llama_request import TOO_LONG, Request
 
 
 class _Logprobs(msgspec.Struct):
@@ -43,6 +43,7 @@ class _Error(msgspec.Struct):
     type: str = ""
     code: int = 500
     n_prompt_tokens: int | None = None
+    n_ctx: int | None = None
 
 
 class _Progress(msgspec.Struct):
@@ -113,17 +114,22 @@ def counted(event: str) -> int | None:
 
 def _failure(error: _Error) -> StackwrightError:
     if error.type == "exceed_context_size_error":
-        return InvalidRequest(error.message, code="context_length_exceeded")
+        return InvalidRequest(
+            f"The prompt has {error.n_prompt_tokens} tokens, more than the {error.n_ctx} of this model's context. "
+            "Shorten it, or ask a model with a longer one.",
+            code=TOO_LONG,
+        )
     if 400 <= error.code < 500:
         return invalid(error.message)
     if error.code == 503:
-        return Unavailable(error.message)
+        return Unavailable(f"The local model cannot answer now: {error.message}")
     return UpstreamError(f"llama.cpp failed: {error.message}")
 
 
 def invalid(message: str) -> InvalidRequest:
     """Return llama.cpp's complaint about a request, without the marks of its JSON library."""
-    return InvalidRequest(re.sub(r"\[json\.exception\.\S+\] ", "", message))
+    words = re.sub(r"\[json\.exception\.\S+\] ", "", message)
+    return InvalidRequest(f"llama.cpp refuses this request: {words}")
 
 
 class Telling:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from stackwright.errors import InvalidRequest, StackwrightError, Unavailable, UpstreamError
+from stackwright.errors import InvalidRequest, Unavailable, UpstreamError
 from stackwright.providers.inference.llama_answer import Piece, counted, invalid, read
 from stackwright.providers.inference.llama_request import Request
 
@@ -217,13 +217,12 @@ class Engine:
 
 def _hear(handle: Handle, body: bytes, heard: Callable[[str], bool]) -> None:
     """Give `heard` each event until it returns true. Raises what it raises."""
-    failures: list[StackwrightError] = []
+    failures: list[Exception] = []
 
     def guarded(event: str) -> bool:
-        # llama.cpp drops what is raised here; true makes it stop.
         try:
             return heard(event)
-        except (StackwrightError, msgspec.MsgspecError) as error:
+        except Exception as error:  # noqa: BLE001 - llama.cpp drops what is raised here; true makes it stop
             failures.append(_ours(error))
             return True
 
@@ -240,8 +239,9 @@ def _closing() -> Unavailable:
     return Unavailable("The local model is being shut down.", code="shutting_down")
 
 
-def _ours(error: Exception) -> StackwrightError:
-    return error if isinstance(error, StackwrightError) else UpstreamError(f"llama.cpp said something odd: {error}")
+def _ours(error: Exception) -> Exception:
+    odd = isinstance(error, msgspec.MsgspecError)
+    return UpstreamError(f"llama.cpp said something odd: {error}") if odd else error
 
 
 def load(settings: Settings) -> Loaded:

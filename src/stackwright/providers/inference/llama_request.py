@@ -3,7 +3,7 @@
 import difflib
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,6 +19,7 @@ Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Stops = Annotated[list[str], msgspec.Meta(max_length=4)]
 
+TOO_LONG = "context_length_exceeded"
 DEEPEST = 100
 MOST_CHOICES = 2048
 BYTES_PER_TOKEN = 16
@@ -27,10 +28,18 @@ PROMPTS = {"messages", "tools"}
 """What is put into one prompt. Each of the prompts in `prompt` is a prompt of its own."""
 
 
+class Part(msgspec.Struct):
+    """A part of a message."""
+
+    type: Annotated[str, msgspec.Meta(max_length=64)]
+    text: str | None = None
+
+
 class Message(msgspec.Struct):
     """As much of a message as can be wrong before llama.cpp's own look at it."""
 
     role: Role
+    content: str | list[Part] | None = None
 
 
 class Options(msgspec.Struct):
@@ -148,6 +157,7 @@ def request(kind: Kind, call: ModelCall, *, context_length: int, max_tokens: int
         raise InvalidRequest(
             f"Missing required parameter: '{needed}'.", param=needed, code="missing_required_parameter"
         )
+    _refuse_unread(values.get("messages", ()))
     # The caller's own JSON goes on, not our reading of it.
     body: dict[str, Any] = {name: call.params[name] for name in values if name not in READ and name != "logprobs"}
     body["max_tokens"] = values.get("max_completion_tokens", values.get("max_tokens", max_tokens))
@@ -193,12 +203,26 @@ def _refuse_unknown(names: Set[str], known: Collection[str]) -> None:
         raise InvalidRequest(f"Unknown parameter: '{name}'.{meant}", param=name, code="unknown_parameter")
 
 
+def _refuse_unread(messages: Sequence[Message]) -> None:
+    for number, message in enumerate(messages):
+        parts = message.content if isinstance(message.content, list) else []
+        for place, part in enumerate(parts):
+            if part.type != "text":
+                where = f"messages[{number}].content[{place}]"
+                raise InvalidRequest(
+                    f"'{where}' is of type {part.type!r}, and this model reads text alone. "
+                    "Leave it out, or ask a model that can read it.",
+                    param=where,
+                    code="unsupported_value",
+                )
+
+
 def _check_size(name: str, size: int, context_length: int) -> None:
     if size > context_length * BYTES_PER_TOKEN:
         raise InvalidRequest(
             f"'{name}' of {size} bytes is longer than the model's {context_length} tokens of context.",
             param=name,
-            code="context_length_exceeded",
+            code=TOO_LONG,
         )
 
 
