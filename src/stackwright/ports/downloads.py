@@ -14,8 +14,8 @@ class Download(Struct, frozen=True, kw_only=True):
     data: bytes
     content_type: str
     """A media type without parameters; `application/octet-stream` where the server named none."""
-    filename: str | None = None
-    """What its server calls it, or how its URL ends."""
+    filename: str
+    """What its server calls it, else the path of its URL; not cleaned of anything, and may be empty."""
 
 
 class NotDownloaded(InvalidRequest):

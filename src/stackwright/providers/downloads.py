@@ -30,9 +30,8 @@ _SETTING = "responses.file_urls"
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KIND = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
-_BINARY = "application/octet-stream"
+_BINARY, _BINARY_AT_AMAZON = "application/octet-stream", "binary/octet-stream"
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
-_MOST_NAME = 255
 
 
 class _Request(NamedTuple):
@@ -172,26 +171,18 @@ async def _file(connection: Connection, url: str, at: str, spend: Callable[[int]
     kind = (connection.header(b"content-type") or "").partition(";")[0].strip().lower()
     return Download(
         data=b"".join(pieces),
-        content_type=kind if _KIND.fullmatch(kind) else _BINARY,
-        filename=_named(connection.header(b"content-disposition")) or _plain(unquote(urlsplit(at).path)),
+        content_type=kind if _KIND.fullmatch(kind) and kind != _BINARY_AT_AMAZON else _BINARY,
+        filename=_named(connection.header(b"content-disposition") or "") or unquote(urlsplit(at).path),
     )
 
 
-def _named(disposition: str | None) -> str | None:
-    """Return the name that a server gives a file."""
-    if disposition is None:
-        return None
+def _named(disposition: str) -> str:
+    """Return the name that a server gives a file, or nothing."""
     header = Message()
     header["content-disposition"] = disposition
     # The last of them is that in the wider alphabet, `filename*`; `get_filename` would take the first.
     names = dict(header.get_params([], "content-disposition"))
-    return _plain(collapse_rfc2231_value(names.get("filename", "")))
-
-
-def _plain(name: str) -> str | None:
-    """Return the last part of a path, without what nobody can see."""
-    last = re.split(r"[/\\]", name)[-1]
-    return "".join(filter(str.isprintable, last)).strip(" .")[:_MOST_NAME] or None
+    return collapse_rfc2231_value(names.get("filename", ""))
 
 
 def _led(url: str, at: str, location: str) -> str:

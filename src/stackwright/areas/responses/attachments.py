@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from stackwright.areas.files import Files, StoredFile
+from stackwright.areas.files import Files, StoredFile, media_type, plain_name
 from stackwright.errors import InvalidRequest, NotFound, TooLarge
 from stackwright.ports.downloads import Download, Downloads
 from stackwright.wire.content import InputFile, InputImage, MessagePart
@@ -71,7 +71,7 @@ class Attachments:
         except InvalidRequest as error:
             error.param = error.param or "input"
             raise
-        return dict.fromkeys(urls, Download(data=b"", content_type=_BINARY))
+        return dict.fromkeys(urls, Download(data=b"", content_type=_BINARY, filename=""))
 
     async def _row(self, tenant: str, id: str) -> StoredFile:
         try:
@@ -84,7 +84,7 @@ class Attachments:
         async with aclosing(self._files.read(row)) as pieces:
             async for piece in pieces:
                 data += piece
-        return _data_url(row.content_type, data)
+        return _data_url(row.content_type, row.filename, data)
 
 
 class _Budget:
@@ -150,15 +150,15 @@ def _with_bytes(part: MessagePart, found: _Found) -> MessagePart:
             return replace(part, file_id=None, file_data=found.urls[id], filename=name)
         case InputFile() if (url := _file_url(part)) is not None:
             came = found.fetched[url]
-            data = _data_url(came.content_type, came.data)
-            return replace(part, file_url=None, file_data=data, filename=part.filename or came.filename)
+            name = part.filename or plain_name(came.filename)
+            return replace(part, file_url=None, file_data=_data_url(came.content_type, name, came.data), filename=name)
         case _:
             return part
 
 
-def _data_url(kind: str, data: bytes | bytearray) -> str:
+def _data_url(kind: str, name: str, data: bytes | bytearray) -> str:
     if kind == _BINARY:
-        kind = _image(data) or kind
+        kind = _image(data) or media_type(name, None)
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
