@@ -134,6 +134,8 @@ class AsyncPrompts(AsyncAPIResource):
         options = make_request_options(query=given(prompt=prompt_id, after=after, limit=limit))
         return await self._get("/prompts/export", options=options, cast_to=PromptExport)
 
-    async def import_(self, prompts: Sequence[dict[str, Any]]) -> PromptImport:
-        """Import prompts under their own ids and version numbers: an export's `data`, or written by hand."""
-        return await self._post("/prompts/import", body={"data": prompts}, cast_to=PromptImport)
+    async def import_(self, prompts: Sequence[dict[str, Any]], *, dry_run: bool = False) -> PromptImport:
+        """Import prompts under their own ids and version numbers: an export's `data`, or written by hand. All are
+        taken or none; with `dry_run` none, and the answer says what would come of it."""
+        body = {"data": prompts, "dry_run": dry_run}
+        return await self._post("/prompts/import", body=body, cast_to=PromptImport)

@@ -139,6 +139,7 @@ class PromptImport(BaseModel):
     """How an import went."""
 
     data: list[PromptImported]
+    dry_run: bool
 
 
 class Content(TypedDict, total=False):

@@ -289,6 +289,58 @@ async def test_an_import_that_cannot_be_right_writes_nothing(prompts: Prompts, f
     assert (await prompts.page("ada", ListQuery())).data == []
 
 
+def hand_written(*prompts: dict[str, Any], dry_run: bool = False) -> Import:
+    """Return an import of prompts with one version each, whose text is `text`."""
+    data = [
+        {**{name: one[name] for name in one if name != "text"}, "versions": [{"prompt": one["text"]}]}
+        for one in prompts
+    ]
+    return msgspec.convert({"data": data, "dry_run": dry_run}, Import)
+
+
+async def test_an_import_is_in_whole_or_not_at_all(prompts: Prompts) -> None:
+    await prompts.create(ADA, NewPrompt(id="pmpt_here", name="taken", instructions="here"))
+    await prompts.create(ADA, NewPrompt(id="pmpt_gone", instructions="gone"))
+    await prompts.delete(ADA, "pmpt_gone")
+    new, other = {"id": "pmpt_new", "text": "x"}, {"id": "pmpt_here", "text": "other"}
+    named, gone = {"id": "pmpt_named", "name": "taken", "text": "y"}, {"id": "pmpt_gone", "text": "gone"}
+    with pytest.raises(Conflict) as raised:
+        await prompts.transfer.take(ADA, hand_written(new, other, named, gone))
+    assert raised.value.message == (
+        "Prompt 'pmpt_here' has a version 1 with other content. "
+        "Another prompt has the name 'taken' of 'pmpt_named'. "
+        "Prompt 'pmpt_gone' was deleted here. Restore it first: POST /v1/prompts/pmpt_gone/restore. "
+        "Nothing was imported."
+    )
+    assert (raised.value.param, raised.value.code) == ("data", "prompt_version_conflict")
+    assert [one.id for one in (await prompts.page("ada", ListQuery())).data] == ["pmpt_here"]
+    await refused("prompt_not_found", text_of(prompts, "pmpt_new"))
+    result = await prompts.transfer.take(ADA, hand_written(new, {"id": "pmpt_here", "text": "here"}))
+    assert [(one.id, one.status) for one in result.data] == [("pmpt_new", "created"), ("pmpt_here", "unchanged")]
+
+
+async def test_what_is_twice_in_an_import_must_fit_together(prompts: Prompts) -> None:
+    one, same = {"id": "pmpt_one", "name": "guide", "text": "x"}, {"id": "pmpt_one", "text": "x"}
+    result = await prompts.transfer.take(ADA, hand_written(one, same))
+    assert [one.status for one in result.data] == ["created", "unchanged"]
+    named = [{"id": f"pmpt_{number}", "name": "same", "text": "x"} for number in range(13)]
+    with pytest.raises(Conflict, match=r"the name 'same' of 'pmpt_10'\. So it is with 2 more\. Nothing was imported\."):
+        await prompts.transfer.take(ADA, hand_written(*named))
+
+
+async def test_a_rehearsed_import_says_what_would_come_of_it(prompts: Prompts) -> None:
+    await prompts.create(ADA, NewPrompt(id="pmpt_here", instructions="here"))
+    given = [{"id": "pmpt_new", "text": "x"}, {"id": "pmpt_here", "text": "here"}]
+    rehearsed = await prompts.transfer.take(ADA, hand_written(*given, dry_run=True))
+    assert [one.id for one in (await prompts.page("ada", ListQuery())).data] == ["pmpt_here"]
+    assert len((await prompts.events("ada", "pmpt_here", PageQuery())).data) == 1
+    imported = await prompts.transfer.take(ADA, hand_written(*given))
+    assert (rehearsed.dry_run, imported.dry_run, rehearsed.data) == (True, False, imported.data)
+    assert [(one.status, one.versions) for one in imported.data] == [("created", [1]), ("unchanged", [])]
+    with pytest.raises(Conflict, match="has a version 1 with other content"):
+        await prompts.transfer.take(ADA, hand_written({"id": "pmpt_new", "text": "y"}, dry_run=True))
+
+
 async def test_a_publication_after_another_sees_what_changed_between_them(prompts: Prompts) -> None:
     prompt_id = await with_versions(prompts, 2)
     await prompts.set_label(ADA, prompt_id, "prod", NewLabel(version=1))

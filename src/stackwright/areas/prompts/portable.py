@@ -53,6 +53,8 @@ class Import(Struct, kw_only=True, forbid_unknown_fields=True):
     """What to import: an export, or prompts written by hand."""
 
     data: list[ImportedPrompt]
+    dry_run: bool = False
+    """Write nothing; say what would come of it."""
     object: Literal["list"] | UnsetType = UNSET
     first_id: str | UnsetType | None = UNSET
     last_id: str | UnsetType | None = UNSET
@@ -108,3 +110,5 @@ class ImportResult(Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     data: list[Imported]
+    dry_run: bool = False
+    """Nothing was written: this is what would have come of it."""

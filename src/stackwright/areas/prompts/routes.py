@@ -61,7 +61,7 @@ async def export_prompts(call: Call[ExportQuery], prompts: Prompts) -> Export:
 
 @api.post("/v1/prompts/import", body=Import, answer=ImportResult)
 async def import_prompts(call: Call[Import], prompts: Prompts) -> ImportResult:
-    """Import prompts under their own ids and version numbers. What is there already stays as it is."""
+    """Import prompts under their own ids and version numbers, all or none. What is there already stays as it is."""
     return await prompts.transfer.take(_who(call), call.body)
 
 
