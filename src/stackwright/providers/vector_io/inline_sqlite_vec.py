@@ -6,7 +6,7 @@ A search reads every vector of its index: 13 ms for 10,000 chunks of 256 dimensi
 import asyncio
 import threading
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -18,10 +18,11 @@ from pydantic import Field
 from stackwright.config.section import Section
 from stackwright.config.storage import KVReference, SqlReference
 from stackwright.errors import StackwrightError
-from stackwright.ports.vectors import Chunk, Comparison, Compound, Filter, Match, Scalar
+from stackwright.ports.vectors import Chunk, Filter, Match
 from stackwright.providers.provider import Backends, Provider
-from stackwright.providers.vector_io.checks import check_filter, check_limit, direction, kind, listed, ready, score
+from stackwright.providers.vector_io.checks import check_filter, check_limit, direction, ready, score
 from stackwright.providers.vector_io.indexes import Indexes
+from stackwright.providers.vector_io.sqlite_vec_filter import condition
 from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
 from stackwright.storage.sql.sqlite import SqliteDatabase
 from stackwright.storage.sql.sqlite_errors import translate
@@ -48,8 +49,6 @@ SEARCH = """SELECT v.id, t.text, v.attributes, f.distance FROM (
         WHERE v.place = ? AND {condition} ORDER BY distance, v.n LIMIT ?) f
     JOIN {tables}_vectors v ON v.n = f.n JOIN {tables}_texts t ON t.n = f.n
     ORDER BY f.distance, f.n"""
-ATTRIBUTE = "EXISTS (SELECT 1 FROM json_each(v.attributes) a WHERE a.key = ? AND {test})"
-_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 class Config(Section):
@@ -186,11 +185,11 @@ class SqliteIndexes:
         if where is not None:
             check_filter(where)
         index = await self._indexes.get(tenant, index_id)
-        wanted = _blob(direction(query, index.dimensions, "The query"))
+        embedding = _blob(direction(query, index.dimensions, "The query"))
         await self._migrate()
-        args: list[Value] = [wanted, index.place]
-        condition = "TRUE" if where is None else _condition(where, args)
-        rows = await self._searchers.fetch(self._search.replace("{condition}", condition), [*args, limit])
+        args: list[Value] = [embedding, index.place]
+        wanted = "TRUE" if where is None else condition(where, args)
+        rows = await self._searchers.fetch(self._search.replace("{condition}", wanted), [*args, limit])
         return [_match(*row) for row in rows if score(row[3]) >= floor]
 
     async def _migrate(self) -> None:
@@ -226,36 +225,6 @@ def _blob(embedding: Sequence[float]) -> bytes:
 
 def _match(id: str, text: str, attributes: str, distance: float) -> Match:
     return Match(id=id, text=text, attributes=msgspec.json.decode(attributes), score=score(distance))
-
-
-def _condition(where: Filter, args: list[Value]) -> str:
-    """Return SQL for a checked filter over `v.attributes`, and add what it asks for to `args`."""
-    if isinstance(where, Compound):
-        return f"({f' {where.type} '.join(_condition(part, args) for part in where.filters)})"
-    args.append(where.key)
-    # The row of a key exists only where the attribute does: what is not there never matches, whatever the test.
-    return ATTRIBUTE.replace("{test}", _test(where, args))
-
-
-def _test(where: Comparison, args: list[Value]) -> str:
-    if operator := _OPERATORS.get(where.type):
-        args.append(where.value)  # type: ignore[arg-type]
-        return f"a.type IN ('integer', 'real') AND a.value {operator} ?"
-    one_of = " OR ".join([_equals(value, args) for value in listed(where)]) or "FALSE"
-    return f"({one_of})" if where.type in ("eq", "in") else f"NOT ({one_of})"
-
-
-_TYPES: dict[str, Callable[[Scalar], str]] = {
-    "b": lambda value: f"a.type = '{'true' if value else 'false'}'",
-    "n": lambda value: "a.type IN ('integer', 'real') AND a.value = ?",
-    "s": lambda value: "a.type = 'text' AND a.value = ?",
-}
-
-
-def _equals(value: Scalar, args: list[Value]) -> str:
-    if kind(value) != "b":
-        args.append(value)
-    return f"({_TYPES[kind(value)](value)})"
 
 
 @asynccontextmanager
