@@ -57,12 +57,13 @@ async def test_a_search_leaves_the_event_loop_free(open_backends: OpenBackends) 
         await vectors.create("t", "i", dimensions=32)
         await vectors.upsert("t", "i", many)
         searches = asyncio.gather(*(vectors.nearest("t", "i", many[n].embedding, limit=1) for n in range(10)))
-        longest, last = 0.0, time.monotonic()
+        # In the loop's own CPU time, which other processes do not lengthen.
+        longest, last = 0.0, time.thread_time()
         while not searches.done():
             await asyncio.sleep(0)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            longest, last = max(longest, time.thread_time() - last), time.thread_time()
         assert [found[0].id for found in await searches] == [str(n) for n in range(10)]
-        assert longest < 0.1
+        assert longest < 0.05  # On the loop, the ten of them take 0.12.
 
 
 async def test_dropping_leaves_no_rows_behind(open_backends: OpenBackends) -> None:
