@@ -72,7 +72,7 @@ class Upstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
-    async def asked(self, count: int = 1, seconds: float = 5.0) -> None:
+    async def asked(self, count: int = 1, seconds: float = 30.0) -> None:
         """Wait until so many requests have arrived."""
         async with asyncio.timeout(seconds), self._arrival:
             await self._arrival.wait_for(lambda: len(self.requests) >= count)

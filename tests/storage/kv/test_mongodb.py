@@ -60,7 +60,7 @@ async def test_a_killed_server_is_unavailable_within_its_timeout_and_found_again
 
 
 async def test_a_full_pool_is_a_503_within_its_timeout(server: MongoServer) -> None:
-    mongo = database(server, pool_size=1, pool_timeout=0.2, command_timeout=2)
+    mongo = database(server, pool_size=1, pool_timeout=0.2, command_timeout=20)
     kv = mongo.collection("kv_store").namespace("n")
     await kv.set("key", b"value")
     server.freeze()
@@ -70,7 +70,7 @@ async def test_a_full_pool_is_a_503_within_its_timeout(server: MongoServer) -> N
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match=r"no connection came free within 0\.2 s"):
             await kv.get("key")
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 10
     finally:
         server.thaw()
     assert await stuck == b"value"

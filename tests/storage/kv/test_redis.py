@@ -93,7 +93,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_command_timeout(serv
 
 
 async def test_a_full_pool_is_a_503_within_its_timeout(server: ValkeyServer) -> None:
-    redis = database(server, pool_size=2, pool_timeout=0.2, command_timeout=1)
+    redis = database(server, pool_size=2, pool_timeout=0.2, command_timeout=20)
     kv = redis.namespace("n")
     await asyncio.gather(kv.set("a", b""), kv.set("b", b""))
     server.freeze()
@@ -103,7 +103,7 @@ async def test_a_full_pool_is_a_503_within_its_timeout(server: ValkeyServer) -> 
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match=r"no connection came free within 0\.2 s"):
             await kv.get("a")
-        assert time.monotonic() - begun < 0.9
+        assert time.monotonic() - begun < 10
     finally:
         server.thaw()
     assert await asyncio.gather(*stuck) == [b"", b""]
