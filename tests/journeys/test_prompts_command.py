@@ -1,7 +1,11 @@
 """`stackwright prompts` as a tired person meets it: on a terminal, in a pipe, and when something is wrong."""
 
 import json
+import os
+import pty
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +73,82 @@ def test_json_is_what_the_server_answered(prompts: Prompts, server: RunningServe
     assert json.loads(prompts("list", "-q", "nothing at all", "--json").stdout) == []
     exported = json.loads(prompts("export", "as-json").stdout)
     assert exported["data"] == server.get("/v1/prompts/export?prompt=as-json").json["data"]
+
+
+def test_a_prompt_is_shown_with_its_model_and_settings(prompts: Prompts, tmp_path: Path) -> None:
+    text = {"format": {"type": "json_object"}}
+    first = {"name": "shown", "instructions": "Hi {{ city }}", "model": "m", "temperature": 0.5, "text": text}
+    (tmp_path / "first.json").write_text(json.dumps(first))
+    assert prompts("create", "first.json").exit_code == 0
+    (tmp_path / "second.json").write_text(json.dumps({"instructions": "Bye", "model": "n"}))
+    prompts("publish", "shown", "second.json", "--note", "shorter")
+    assert 'version 1\nmodel m\ntext {"format": {"type": "json_object"}}\ntemperature 0.5\n\nHi {{ city }}\n' in (
+        prompts("show", "shown", "--version", "1").stdout
+    )
+    newest = prompts("show", "shown").stdout
+    assert "version 2\nmodel n\n\nBye\n" in newest
+    assert [line.split()[0] for line in newest.splitlines()[-3:]] == ["VERSION", "2", "1"]
+    assert json.loads(prompts("show", "shown", "--json").stdout)["spec"] == {"instructions": "Bye", "model": "n"}
+
+
+def test_what_is_deleted_comes_back_and_what_is_yanked_does_not(prompts: Prompts) -> None:
+    made = json.loads(prompts("create", "-", "--name", "leaving", "--json", stdin="one").stdout)["id"]
+    prompts("publish", "leaving", "-", stdin="two")
+    in_use = refusal(prompts("yank", "leaving", "2", "--yes"))
+    assert in_use == "Version 2 is in use by the default: point it elsewhere first."
+    done = prompts("yank", "leaving", "1", "--reason", "rude", "--yes")
+    assert done.stdout == f"{made}  version 1 yanked: rude\n"
+    assert "yanked: rude" in prompts("show", "leaving").stdout
+    done = prompts("delete", "leaving", "--yes")
+    assert done.stdout == f"{made}  deleted; `stackwright prompts restore {made}` brings it back\n"
+    assert refusal(prompts("show", "leaving")) == "Prompt with id 'leaving' not found."
+    assert made in prompts("list", "--archived").stdout
+    assert prompts("restore", "leaving").stdout == f"{made}  leaving  default 2 (follow), latest 2, labels -\n"
+    assert "two\n" in prompts("show", "leaving").stdout
+
+
+def test_a_pipe_cannot_be_asked(prompts: Prompts) -> None:
+    prompts("create", "-", "--name", "asked", stdin="one")
+    for command in (("delete", "asked"), ("yank", "asked", "1")):
+        done = prompts(*command, stdin="y\n")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "There is no terminal to ask on. Say --yes." in done.stderr
+    assert prompts("show", "asked").exit_code == 0
+
+
+@pytest.mark.parametrize(("answer", "exit_code", "deleted"), [("n", 1, False), ("y", 0, True)])
+def test_on_a_terminal_one_is_asked(
+    prompts: Prompts, server: RunningServer, answer: str, exit_code: int, deleted: bool
+) -> None:
+    prompts("create", "-", "--name", f"asked-{answer}", stdin="one")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "stackwright", "prompts", "delete", f"asked-{answer}", "--url", server.url]
+    with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(theirs, "rb") as terminal:
+        keyboard.write(f"{answer}\n".encode())
+        done = subprocess.run(command, stdin=terminal, capture_output=True, text=True, timeout=60)
+    assert done.returncode == exit_code
+    assert f"Delete 'asked-{answer}'? Requests that name it will fail. [y/N]: " in done.stderr
+    assert (prompts("show", f"asked-{answer}").exit_code == 1) is deleted
+
+
+def test_an_import_can_be_tried_first(prompts: Prompts, tmp_path: Path) -> None:
+    data = [{"id": f"pmpt_tried{number}", "versions": [{"prompt": "x"}]} for number in (1, 2)]
+    (tmp_path / "all.json").write_text(json.dumps({"data": data}))
+    tried = prompts("import", "all.json", "--dry-run")
+    assert (tried.exit_code, tried.stderr) == (0, "Nothing was written.\n")
+    assert refusal(prompts("show", "pmpt_tried1")) == "Prompt with id 'pmpt_tried1' not found."
+    done = prompts("import", "all.json")
+    assert (done.stdout, done.stderr) == (tried.stdout, "")
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [
+        ["pmpt_tried1", "created", "1"],
+        ["pmpt_tried2", "created", "1"],
+    ]
+    data[1]["versions"] = [{"prompt": "y"}]
+    (tmp_path / "all.json").write_text(json.dumps({"data": [{**data[0], "id": "pmpt_tried3"}, data[1]]}))
+    refused = refusal(prompts("import", "all.json", "--dry-run"))
+    assert refused == "Prompt 'pmpt_tried2' has a version 1 with other content. Nothing was imported."
+    assert refusal(prompts("import", "all.json")) == refused
+    assert prompts("show", "pmpt_tried3").exit_code == 1
 
 
 def test_an_empty_list_says_so(prompts: Prompts) -> None:

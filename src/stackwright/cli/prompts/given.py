@@ -1,0 +1,41 @@
+"""What a command is given: files and options."""
+
+import json
+from typing import Any
+
+import click
+
+from stackwright.cli.remote import Refused
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that were given."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def content_of(file: str) -> dict[str, Any]:
+    """Return what a file says of a version: its text or, in a file named .json, its content."""
+    if file.endswith(".json"):
+        return object_in(file)
+    return {"instructions": _read(file).removesuffix("\n")}
+
+
+def _read(file: str) -> str:
+    try:
+        with click.open_file(file, encoding="utf-8") as stream:
+            return str(stream.read())
+    except OSError as error:
+        raise Refused(f"Cannot read {file}: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise Refused(f"Cannot read {file}: it is not UTF-8 text (byte {error.start}).") from None
+
+
+def object_in(file: str) -> dict[str, Any]:
+    """Return the JSON object that a file holds."""
+    try:
+        found = json.loads(_read(file))
+    except ValueError as error:
+        raise Refused(f"{file} is no JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{file} holds no JSON object: begin it with {{ and name the fields.")
+    return found
