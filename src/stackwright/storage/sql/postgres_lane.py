@@ -70,6 +70,8 @@ class PostgresLane:
         return late, min((job.limit for jobs in self._waiting.values() for job in jobs), default=None)
 
     async def _drain(self) -> None:
+        # A task begins on the loop's next round. On the one after, who is about to write as well is there, too.
+        await asyncio.sleep(0)
         while self._waiting:
             batch = self._waiting.pop(next(iter(self._waiting)))
             await self._perform(batch)

@@ -212,6 +212,8 @@ class SqliteDatabase:
         connection.set_busy_timeout(int(self._timeout * 1000))
         self._enter_wal(connection)
         connection.pragma("synchronous", "full")
+        # What savepoints need to take back is kept for a moment; in a file, it would be as many writes as the log's.
+        connection.pragma("temp_store", "memory")
         return connection
 
     def _enter_wal(self, connection: apsw.Connection) -> None:

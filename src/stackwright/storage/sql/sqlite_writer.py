@@ -1,7 +1,8 @@
 """The one thread that writes to a SQLite file.
 
 It takes everything that is waiting, runs it in one transaction, and lets all waiters go after one fsync; the next batch
-forms while the disk syncs. There is no timer: alone, a write costs one fsync; in a crowd, a fraction of one.
+forms while the disk syncs. There is no timer: alone, a write costs one fsync; in a crowd, a fraction of one. An idle
+writer is woken when the event loop has come round twice, so that who is about to write as well writes with the first.
 """
 
 import asyncio
@@ -68,9 +69,13 @@ class SqliteWriter:
         with self._condition:
             self._waiting.append(job)
             if len(self._waiting) == 1:
-                self._condition.notify()
+                self._loop.call_soon(self._loop.call_soon, self._wake)
         self._impatience.follow(job.limit)
         return job.future
+
+    def _wake(self) -> None:
+        with self._condition:
+            self._condition.notify()
 
     def _out_of_service(self) -> Unavailable:
         return Unavailable(f"Backend {self._name!r} is out of service: {self.broken or 'it is closed'}.")
