@@ -26,7 +26,7 @@ async def beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def rounds(
     work: Callable[[], Awaitable[None]],
-    pause: float,
+    pause: float | Callable[[], Awaitable[None]],
     tell: Callable[[str], None],
     *,
     first: float = 0.0,
@@ -36,13 +36,14 @@ async def rounds(
 
     Args:
         work: One round.
-        pause: Seconds between rounds, a fifth more or less: processes that were started together take turns.
+        pause: Seconds between rounds, a fifth more or less: processes that were started together take turns. Or what to
+            wait for instead.
         tell: Hears why rounds fail, once for as long as they do. Bugs go to the log, with their traceback.
         first: Seconds before the first round.
         retry: Seconds after a round that failed; `pause` when not given.
     """
     failure: type[Exception] | None = None
-    await asyncio.sleep(_about(first))
+    await _rest(first)
     while True:
         rest = pause
         try:
@@ -52,7 +53,7 @@ async def rounds(
             if type(error) is not failure:
                 _tell(error, tell)
             failure, rest = type(error), pause if retry is None else retry
-        await asyncio.sleep(_about(rest))
+        await _rest(rest)
 
 
 def _tell(error: Exception, tell: Callable[[str], None]) -> None:
@@ -62,5 +63,8 @@ def _tell(error: Exception, tell: Callable[[str], None]) -> None:
         log.error("Work beside the requests has a bug, and is tried again.", exc_info=error)
 
 
-def _about(seconds: float) -> float:
-    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+async def _rest(pause: float | Callable[[], Awaitable[None]]) -> None:
+    if callable(pause):
+        await pause()
+    else:
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.cache import Lookups, Pointer, Pointers, Versions
@@ -17,7 +18,8 @@ from stackwright.areas.prompts.selecting import number_of
 from stackwright.areas.prompts.spec import unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Selector
-from stackwright.errors import InvalidRequest, StackwrightError
+from stackwright.errors import InvalidRequest
+from stackwright.kit.beside import beside, rounds
 
 log = logging.getLogger("stackwright.prompts")
 
@@ -43,13 +45,9 @@ class Memory:
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
         """Follow the log of changes for as long as the context lasts."""
-        async with self._bell.listening():
-            task = asyncio.create_task(self._follow())
-            try:
-                yield
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        following = rounds(self._follow, self._news, partial(log.debug, "Prompts cannot be followed: %s"))
+        async with self._bell.listening(), beside(following):
+            yield
 
     async def resolve(self, tenant: str, reference: str, selector: Selector) -> Resolved:
         """Return the version that a reference and a selector mean.
@@ -132,16 +130,16 @@ class Memory:
         return await self._tables.find(tenant, reference)
 
     async def _follow(self) -> None:
-        while True:
-            try:
-                await self._catch_up()
-                self._fresh_at = time.monotonic()
-            except StackwrightError as error:
-                log.debug("Prompts cannot be followed: %s", error.message)
+        try:
+            await self._catch_up()
+            self._fresh_at = time.monotonic()
+        finally:
             self._lookups.tell()
             HELD_BYTES.set(self._versions.size)
             LAG_SECONDS.set(time.monotonic() - self._fresh_at)
-            await self._bell.heard(TOLD_POLL if self._bell.hears else POLL)
+
+    async def _news(self) -> None:
+        await self._bell.heard(TOLD_POLL if self._bell.hears else POLL)
 
     async def _catch_up(self) -> None:
         last = await self._last_change()

@@ -6,10 +6,11 @@ process notifies after its commit, once for all that it committed meanwhile.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 from stackwright.errors import StackwrightError
+from stackwright.kit.beside import beside
 from stackwright.storage.sql.columns import quoted
 from stackwright.storage.sql.failures import MissingTable
 from stackwright.storage.sql.postgres_errors import FOREIGN
@@ -48,15 +49,9 @@ class PostgresBell:
         await _set(self._heard, within - GAP)
         self._heard.clear()
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    def listening(self) -> AbstractAsyncContextManager[None]:
         """See `Bell`."""
-        task = asyncio.create_task(self._stay())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return beside(self._stay())
 
     async def _stay(self) -> None:
         """Have a connection, and another one when that is lost."""
