@@ -388,11 +388,12 @@ async def test_giving_up_on_an_answer_stops_the_model_even_in_the_prompt(model: 
 
 async def test_the_event_loop_stays_free_while_the_model_works(model: LlamaCpp) -> None:
     asked = asyncio.create_task(whole(model.chat, messages=HELLO, **(ENDLESS | {"max_tokens": 40})))
-    longest, last = 0.0, time.monotonic()
+    # Counted, not timed, as a busy machine lengthens them: a loop that waits for the model has a few for each token.
+    turns = 0
     while not asked.done():
         await asyncio.sleep(0)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    assert longest < 0.25
+        turns += 1
+    assert turns > 10_000
 
 
 async def test_who_finds_the_queue_full_is_told_so_at_once_and_leaving_it_makes_room() -> None:
