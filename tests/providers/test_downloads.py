@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine
@@ -310,27 +311,28 @@ async def test_a_server_without_tls_is_no_https_server() -> None:
             await fetched(f"https://localhost:{deaf.port}/", connect_seconds=0.2)
 
 
-Resolve = Callable[[dict[str, list[str]]], None]
+class Names:
+    """Gives names addresses, as a name server would that nobody here runs."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, list[str]] = {}
+        self.asked: list[str] = []
+        self._real = socket.getaddrinfo
+
+    def find(self, host: str, port: int, **hints: Any) -> list[Any]:
+        self.asked.append(host)
+        return [info for place in self.addresses.get(host, [host]) for info in self._real(place, port, **hints)]
 
 
 @pytest.fixture
-async def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Give names addresses, as a name server would that nobody here runs."""
-    loop = asyncio.get_running_loop()
-    real = loop.getaddrinfo
-
-    def use(names: dict[str, list[str]]) -> None:
-        async def found(host: str, port: int, **hints: Any) -> list[Any]:
-            places = names.get(host, [host])
-            return [info for place in places for info in await real(place, port, **hints)]
-
-        monkeypatch.setattr(loop, "getaddrinfo", found)
-
-    return use
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    found = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", found.find)
+    return found
 
 
-async def test_a_name_is_refused_when_one_of_its_addresses_is_private(resolve: Resolve) -> None:
-    resolve({"files.example": ["8.8.8.8", "127.0.0.1"], "inner.example": ["10.0.0.1"]})
+async def test_a_name_is_refused_when_one_of_its_addresses_is_private(names: Names) -> None:
+    names.addresses = {"files.example": ["8.8.8.8", "127.0.0.1"], "inner.example": ["10.0.0.1"]}
     for name in ("files.example", "inner.example"):
         with pytest.raises(Forbidden, match=rf"responses\.file_urls\.allow_private: \[{name}\]"):
             await fetched(f"https://{name}/a.pdf")
@@ -338,11 +340,12 @@ async def test_a_name_is_refused_when_one_of_its_addresses_is_private(resolve: R
             await downloader().check([f"https://{name}/a.pdf"])
 
 
-async def test_the_second_address_is_tried_when_nobody_is_at_the_first(resolve: Resolve) -> None:
+async def test_a_name_is_looked_up_once_and_its_addresses_are_tried_in_turn(names: Names) -> None:
     async with Upstream([play.answer(b"x")]) as server:
-        resolve({"files.example": ["127.0.0.9", "127.0.0.1"]})
+        names.addresses = {"files.example": ["127.0.0.9", "127.0.0.1"]}
         assert (await fetched(f"http://files.example:{server.port}/", allow_private=["127.0.0.0/8"])).data == b"x"
         assert server.requests[0].headers["host"] == f"files.example:{server.port}"
+    assert names.asked == ["files.example"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +20,8 @@ from stackwright.errors import InvalidRequest
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="callers-names")
+"""The event loop looks up two names at a time: what callers ask for and is never found must not hold up vendors."""
 _HOST = re.compile(r"[\w.:%-]+")
 _PORTS = {"http": 80, "https": 443}
 _FIRST_FREE_PORT = 1024
@@ -61,7 +65,8 @@ class Egress:
         """Return the addresses to dial. `Forbidden` when the URL may not be called, OSError when there are none."""
         parts = _parts(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         if host in self._private or all(self._named(ip_address(address)) for address in addresses):
             return addresses

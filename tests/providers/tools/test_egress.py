@@ -1,7 +1,11 @@
 """Which servers may be called."""
 
+import asyncio
 import re
+import socket
+import threading
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -121,7 +125,20 @@ async def test_http_to_public_servers_can_be_allowed() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "mcp", "ftp://1.1.1.1/", "file:///etc/passwd", "https://", "https:///x", "https://1.1.1.1:99999/", "//x"],
+    [
+        "",
+        "mcp",
+        "ftp://1.1.1.1/",
+        "file:///etc/passwd",
+        "https://",
+        "https:///x",
+        "https://1.1.1.1:99999/",
+        "//x",
+        "https://a..b/",
+        "https://" + "x" * 70 + ".com/",
+        "https://1.1.1.1 x/",
+        "https://1.1.1.1\\.com/",
+    ],
 )
 async def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(Forbidden):
@@ -138,3 +155,27 @@ async def test_a_name_that_nobody_knows_is_for_later_to_find_out() -> None:
     await egress().check("https://nobody.invalid/mcp")
     with pytest.raises(OSError, match=r"not known|resolution"):
         await egress().addresses("https://nobody.invalid/mcp")
+
+
+async def test_names_that_are_never_found_keep_nobody_else_from_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, ended = socket.getaddrinfo, threading.Event()
+
+    def find(host: str, *where: Any, **hints: Any) -> Any:
+        if host.endswith(".example"):
+            ended.wait()
+            raise OSError("not known")
+        return real(host, *where, **hints)
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    lookups = [asyncio.create_task(egress().check(f"https://{number}.example/")) for number in range(50)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+    finally:
+        for lookup in lookups:
+            lookup.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
+        ended.set()
+    # Those that nobody waits for any more are not looked up.
+    assert await egress().addresses("https://1.1.1.1/") == ["1.1.1.1"]
