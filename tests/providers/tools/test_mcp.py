@@ -181,6 +181,34 @@ async def test_nonsense_is_a_failure_and_never_a_hang(script: Script, message: s
     assert await odd.closed()
 
 
+NOTE = b'data: {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "."}}'
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+async def test_a_server_that_says_something_for_ever_is_stopped(end: bytes) -> None:
+    forever = [play.STREAM_HEAD, *[play.chunk((NOTE + end + end) * 100)] * 1000]
+    async with Upstream([forever]) as flood, opened(flood.base_url, connect_seconds=50) as server:
+        with pytest.raises(ToolServerError, match="too long"):
+            await asyncio.wait_for(server.tools(), 20)
+    assert await flood.closed()
+
+
+async def test_small_messages_may_not_come_to_what_a_large_one_may_not() -> None:
+    some = b'data: {"jsonrpc": "2.0", "method": "x", "params": {"a": [' + b"0," * (MAX_VALUES // 10) + b"0]}}\n\n"
+    forever = [play.STREAM_HEAD, *[play.chunk(some)] * 1000]
+    async with Upstream([forever]) as flood, opened(flood.base_url, connect_seconds=50) as server:
+        with pytest.raises(ToolServerError, match="too long"):
+            await asyncio.wait_for(server.tools(), 30)
+    assert await flood.closed()
+
+
+async def test_what_was_said_in_answer_to_one_question_is_forgotten_for_the_next(mcp_server: McpToolServer) -> None:
+    async with opened(mcp_server.url) as server:
+        for _ in range(5):
+            asked = [server.call("say_much", {"size": 900_000}) for _ in range(2)]
+            assert all(output.text.startswith("xxx") for output in await asyncio.gather(*asked))
+
+
 async def test_a_server_that_lists_for_ever_is_stopped() -> None:
     tool = {"name": "t", "inputSchema": {"type": "object"}}
     page = {"tools": [tool] * (MAX_TOOLS // 2), "nextCursor": "more", "resultType": "complete"}

@@ -7,7 +7,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from functools import cached_property
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -37,11 +36,12 @@ _ONLY_SSE = (400, 404, 405)
 
 
 class McpServers:
-    """The way to MCP servers."""
+    """The way to MCP servers. Made in a thread: reading all the certificates there are takes its time."""
 
     def __init__(self, settings: Mcp, egress: Egress) -> None:
         self._settings = settings
         self._egress = egress
+        self._tls = httpx2.create_ssl_context()
 
     async def check(self, address: ToolAddress) -> None:
         """See `ToolServers.check`."""
@@ -56,10 +56,6 @@ class McpServers:
 
     def _way(self, address: ToolAddress) -> Egress:
         return self._egress.trusting(address.url) if address.trusted else self._egress
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return httpx2.create_ssl_context()
 
 
 class McpServer:
@@ -120,11 +116,12 @@ class McpServer:
 
     async def _asked(self, question: Callable[[Client], Awaitable[T]], seconds: float) -> T:
         """Return the server's answer, connecting first where that is needed."""
-        client = await self._client()
-        self._guard.refused = None
         try:
-            async with asyncio.timeout(seconds):
-                return await question(client)
+            with self._guard.asking():
+                client = await self._client()
+                self._guard.refused = None
+                async with asyncio.timeout(seconds):
+                    return await question(client)
         except (MCPError, ValidationError, TimeoutError) as error:
             if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
                 await self._end()
