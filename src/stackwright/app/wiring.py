@@ -133,7 +133,8 @@ async def _open_areas(run: RunFile, backends: NamedBackends, catalog: models.Cat
     service = chat.ChatService(catalog, store, store_by_default=run.storage.stores.inference.store_by_default)
     history = conversations.Conversations(talks)
     uploads = await _files(run, backends, stack)
-    intake = _intake(run, backends, answers, catalog, history, templates, uploads)
+    reach = await _reach(run, stack)
+    intake = _intake(run, backends, answers, catalog, history, templates, uploads, reach)
     made, worker = await _responses(run, backends, answers, intake, history, stack)
     return _Areas(catalog, store, service, history, templates, uploads, made, worker)
 
@@ -172,9 +173,10 @@ def _intake(
     history: conversations.Conversations,
     templates: prompts.Prompts,
     uploads: files.Files,
+    reach: Reach,
 ) -> responses.Intake:
     kit = responses.Kit(run.responses.ignore_tools)
-    remote = responses.Remote(Reach(run.responses.mcp), _connectors(run))
+    remote = responses.Remote(reach, _connectors(run))
     seals = responses.Seals(backends.kv(run.storage.stores.metadata))
     talks = responses.Talks(store, history, seals)
     downloads = Downloader(run.responses.file_urls)
@@ -198,6 +200,14 @@ async def _responses(
     await stack.enter_async_context(worker.running())
     await stack.enter_async_context(gauges.watched(queue))
     return responses.Responses(intake, store, history, responses.Background(store, queue)), worker
+
+
+async def _reach(run: RunFile, stack: AsyncExitStack) -> Reach:
+    """Return the way to MCP servers. Who names some in the run file means to use them."""
+    reach = Reach(run.responses.mcp)
+    if run.registered_resources.connectors:
+        await stack.enter_async_context(reach.opened_soon())
+    return reach
 
 
 def _connectors(run: RunFile) -> dict[str, ToolAddress]:
