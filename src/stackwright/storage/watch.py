@@ -94,7 +94,8 @@ class Watch:
                 self._note(error.message)
         except StackwrightError as error:
             self._note(error.message)
-        except Exception as error:  # noqa: BLE001 - a watch that ended would call the database well, or away, for ever
+        except Exception as error:
+            # A watch that ended would call the database well, or away, for ever.
             trouble = f"{type(error).__name__}, which is a bug"
             if trouble != self.trouble:
                 log.error("Asking %s how it is has a bug.", self.database.address, exc_info=error)
