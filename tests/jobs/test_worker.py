@@ -1,6 +1,7 @@
 """What a queue and a worker promise their users."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,27 @@ async def renewed(database: Any, id: str) -> None:
 async def taken_by(queue: JobQueue) -> tuple[str, bytes] | None:
     job = await queue.claim(queue.owner, ["response"])
     return (job.id, job.payload) if job else None
+
+
+class OddQueue(JobQueue):
+    """A queue that has a bug at the first look."""
+
+    looks = 0
+
+    async def claim(self, owner: str, kinds: Sequence[str]) -> Job | None:
+        self.looks += 1
+        if self.looks == 1:
+            raise KeyError("nobody")
+        return await super().claim(owner, kinds)
+
+
+async def test_a_bug_in_looking_for_jobs_is_logged_and_not_the_end_of_looking(
+    database: Any, queue: JobQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.add("ada", "mine", "response", b"quick")
+    async with Worker(OddQueue(database, "jobs"), {"response": Recorder()}).running():
+        await ends(queue, "mine", "done")
+    assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [KeyError]
 
 
 async def test_a_job_is_done_by_whoever_knows_its_kind(queue: JobQueue) -> None:

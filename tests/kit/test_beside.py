@@ -54,6 +54,18 @@ async def test_after_a_failure_the_next_round_comes_when_it_was_asked_to() -> No
         await work.over.wait()
 
 
+async def test_rounds_wait_for_what_they_are_told_to_and_end_when_they_are_over() -> None:
+    waits: list[int] = []
+
+    async def pause() -> None:
+        waits.append(len(waits))
+
+    work = Rounds()
+    await rounds(work, pause, print, over=lambda: len(waits) == 3)
+    assert waits == [0, 1, 2]
+    assert work.over.is_set()
+
+
 async def test_work_is_over_when_its_context_is() -> None:
     over = []
 

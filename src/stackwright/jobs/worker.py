@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Literal
 
 from stackwright.errors import StackwrightError, Unavailable
 from stackwright.jobs.queue import Job, JobQueue, LeaseLost
+from stackwright.kit.beside import rounds
 from stackwright.storage.sql import Script
 
 log = logging.getLogger(__name__)
@@ -99,14 +101,14 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Worker"]:
         """Work until the block is left. What has not ended then is left to others."""
-        rounds = asyncio.create_task(self._rounds())
+        looking = asyncio.create_task(self._rounds())
         try:
             yield self
         finally:
             # Not cancelled: a claim that is on its way would become a job that nobody works on.
             self._closing = self._draining = True
             self._queue.woken.set()
-            await rounds
+            await looking
             await self._hand_back()
 
     async def _hand_back(self) -> None:
@@ -121,19 +123,14 @@ class Worker:
             log.warning("The jobs of this process wait until their leases run out: %s", error.message)
 
     async def _rounds(self) -> None:
-        trouble: str | None = None
-        while not self._closing:
-            try:
-                await self._round()
-                trouble = None
-            except StackwrightError as error:
-                if trouble is None:
-                    log.warning("Looking for jobs in %s, and trying again: %s", self._queue.name, error.message)
-                trouble = error.message
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
-                    await self._queue.woken.wait()
-            self._queue.woken.clear()
+        tell = partial(log.warning, "Looking for jobs in %s, and trying again: %s", self._queue.name)
+        await rounds(self._round, self._woken, tell, over=lambda: self._closing)
+
+    async def _woken(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL):
+                await self._queue.woken.wait()
+        self._queue.woken.clear()
 
     async def _round(self) -> None:
         now = asyncio.get_running_loop().time()

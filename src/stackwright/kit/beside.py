@@ -31,8 +31,9 @@ async def rounds(
     *,
     first: float = 0.0,
     retry: float | None = None,
+    over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Do something again and again, until cancelled. A round that fails is not the last one.
+    """Do something again and again, until cancelled or `over`. A round that fails is not the last one.
 
     Args:
         work: One round.
@@ -41,10 +42,11 @@ async def rounds(
         tell: Hears why rounds fail, once for as long as they do. Bugs go to the log, with their traceback.
         first: Seconds before the first round.
         retry: Seconds after a round that failed; `pause` when not given.
+        over: Whether no more rounds are wanted.
     """
     failure: type[Exception] | None = None
     await _rest(first)
-    while True:
+    while not over():
         rest = pause
         try:
             await work()
