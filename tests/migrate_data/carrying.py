@@ -1,6 +1,11 @@
 """`stackwright migrate` and `migrate data`, as somebody at a shell runs them one after the other."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,3 +47,14 @@ def carry(old: Old, new: Path, *options: str) -> Carried:
     done = command(old, new, "--json", *options)
     assert done.stdout, done.stderr
     return Carried(done.returncode, json.loads(done.stdout), done.stderr)
+
+
+def killed(old: Old, new: Path, when: Callable[[], bool]) -> None:
+    """Start `migrate data`, and kill it as soon as something is the case."""
+    command = [sys.executable, "-m", "stackwright", "migrate", "data", "--from", str(old.path), "--to", str(new)]
+    environ = {**os.environ, "HOME": str(new.parent)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while not when() and running.poll() is None:
+            signal.sigtimedwait([], 0.005)
+        running.kill()
+    assert running.returncode == -signal.SIGKILL, "it was done before it could be killed"

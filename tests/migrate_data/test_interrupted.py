@@ -1,17 +1,14 @@
 """Killed at any moment and started again, it ends as if it had never been killed."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import run
-from tests.migrate_data.carrying import carry
+from tests.migrate_data.carrying import carry, killed
 from tests.migrate_data.llama_stack import Place, asked, completion, response, said
 from tests.migrate_data.releases import Old
 from tests.servers import PostgresServer
@@ -78,15 +75,8 @@ def _rows(new: Path) -> int:
         return sum(opened.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables)
 
 
-def _killed_beyond(old: Old, new: Path, rows: int) -> None:
-    """Start it, and kill it when more than so many rows are there."""
-    command = [sys.executable, "-m", "stackwright", "migrate", "data", "--from", str(old.path), "--to", str(new)]
-    environ = {**os.environ, "HOME": str(new.parent)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        while _rows(new) <= rows and running.poll() is None:
-            signal.sigtimedwait([], 0.005)
-        running.kill()
-    assert running.returncode == -signal.SIGKILL, "it was done before it could be killed"
+def _more_than(rows: int, new: Path) -> bool:
+    return _rows(new) > rows
 
 
 def test_it_ends_as_one_that_was_not_killed(old: Old, tmp_path: Path) -> None:
@@ -95,7 +85,7 @@ def test_it_ends_as_one_that_was_not_killed(old: Old, tmp_path: Path) -> None:
     total = _rows(straight)
     assert total == ROWS + ROWS // 4 * 2
     for kill in range(KILLS):
-        _killed_beyond(old, broken, total * kill // KILLS)
+        killed(old, broken, partial(_more_than, total * kill // KILLS, broken))
 
     again = carry(old, broken)
     assert again.status == 0
