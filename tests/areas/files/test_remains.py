@@ -13,6 +13,7 @@ import pytest
 
 from stackwright.app import stores
 from stackwright.areas.files import Files, FileStore, StoredFile
+from stackwright.areas.files.types import FilesQuery
 from stackwright.config.load import loads
 from stackwright.errors import NotFound, Unavailable
 from stackwright.providers.files.inline_localfs import Folder
@@ -154,8 +155,11 @@ async def test_a_file_whose_time_is_over_goes_with_its_bytes(
         await store.spare(name)
         await put(folder, name)
         await store.add("t", row(name, expires=int(time.time()) + seconds))
-    with pytest.raises(NotFound):
-        await service.get("t", "file-past")
+    for gone in (service.get("t", "file-past"), service.content("t", "file-past"), service.delete("t", "file-past")):
+        with pytest.raises(NotFound):
+            await gone
+    for query in (FilesQuery(), FilesQuery(purpose="batch"), FilesQuery(order="asc", after="file-past")):
+        assert [file.id for file in (await service.page("t", query)).data] == ["file-future"]
     await service.tidy(grace=0)
     assert [path.name for path in (tmp_path / "bytes/kept").glob("file-*")] == ["file-future"]
     assert (await service.get("t", "file-future")).id == "file-future"

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from stackwright.areas.files.names import media_type, plain_name
 from stackwright.areas.files.store import FileStore, StoredFile
 from stackwright.areas.files.types import File, FileDeleted, FileList, FilesQuery, NewFile
-from stackwright.errors import InvalidRequest, NotFound
+from stackwright.errors import InvalidRequest
 from stackwright.http.body import from_pairs
 from stackwright.http.call import Download
 from stackwright.http.form import FilePart, Form
@@ -63,10 +63,7 @@ class Files:
 
     async def row(self, tenant: str, file_id: str) -> StoredFile:
         """Return what is known of a file. `NotFound` when the tenant has none, or its time is over."""
-        row = await self._store.get(tenant, file_id)
-        if row.expires is not None and row.expires <= time.time():
-            raise NotFound("file", file_id)
-        return row
+        return await self._store.get(tenant, file_id)
 
     def read(self, row: StoredFile) -> AsyncGenerator[bytes, None]:
         """Return a file's bytes in pieces."""

@@ -64,6 +64,8 @@ class FileStore(Store[StoredFile]):
             kind="file",
             indexes=[["purpose"]],
             later=[Migration(2, made), self.old.migration(version=3)],
+            # Not with OR, for which SQLite takes the wrong index.
+            alive="coalesce(expires > {now}, TRUE)",
         )
         super().__init__(rows)
 
@@ -82,7 +84,7 @@ class FileStore(Store[StoredFile]):
         yield self._table.insert_do(tenant, file)
 
     async def get(self, tenant: str, id: str) -> StoredFile:
-        """Return a file's row."""
+        """Return a file's row. `NotFound` also when its time is over."""
         return await self._table.get(tenant, id)
 
     async def page(

@@ -7,7 +7,15 @@ from stackwright.kit.page import Order
 
 
 def page_statement(
-    table: str, key: str, listed: str, *, order: Order, after: bool, before: bool, where: Sequence[tuple[str, bool]]
+    table: str,
+    key: str,
+    listed: str,
+    *,
+    order: Order,
+    after: bool,
+    before: bool,
+    where: Sequence[tuple[str, bool]],
+    alive: str = "",
 ) -> str:
     """Return the SELECT of one kind of page.
 
@@ -22,9 +30,10 @@ def page_statement(
         after: Whether a cursor says where to begin.
         before: Whether a cursor says where to end. Without `after`, rows come back to front.
         where: Columns to compare, quoted, and whether with NULL.
+        alive: What is true of rows that may be seen.
     """
     number = 1
-    conditions = ["tenant = $1"]
+    conditions = ["tenant = $1", alive] if alive else ["tenant = $1"]
     for column, is_null in where:
         number += not is_null
         conditions.append(f"{column} IS NULL" if is_null else f"{column} = ${number}")

@@ -41,6 +41,7 @@ class Table(Generic[S]):
         indexes: Sequence[Sequence[str]] = (),
         added: Collection[str] = (),
         later: Sequence[Migration] = (),
+        alive: str = "",
     ) -> None:
         """Describe the table; `prepare` makes it.
 
@@ -53,6 +54,8 @@ class Table(Generic[S]):
             indexes: The sets of columns that `page` filters by.
             added: Fields that are not in version 1 of the schema but come with one of the `later` migrations.
             later: Migrations from version 2 on.
+            alive: What is true, in SQL, of rows that may be seen; others are as good as gone. It filters, and chooses
+                no index.
         """
         self.name = name
         self.kind = kind
@@ -63,7 +66,8 @@ class Table(Generic[S]):
         self._table, self._key = quoted(name), self.columns.quoted(identity)
         self._first = self._first_migration([(), *indexes], added)
         self._rendered: dict[object, str] = {}
-        self._mine = f"tenant = $1 AND {self._key} = $2"
+        self._alive = alive
+        self._mine = f"tenant = $1 AND {self._key} = $2" + (f" AND {alive}" if alive else "")
         places = ", ".join(f"${place}" for place in range(1, len(self.columns.names) + 2))
         select = f"SELECT {self.columns.listed} FROM {self._table} WHERE {self._mine}"
         self._select, self._select_locked = backend.render(select), backend.render(select + " {lock}")
@@ -177,7 +181,14 @@ class Table(Generic[S]):
             columns = [(self.columns.quoted(name), is_null) for name, is_null in compared]
             self._rendered[kind] = self.backend.render(
                 page_statement(
-                    self._table, self._key, self.columns.listed, order=order, after=after, before=before, where=columns
+                    self._table,
+                    self._key,
+                    self.columns.listed,
+                    order=order,
+                    after=after,
+                    before=before,
+                    where=columns,
+                    alive=self._alive,
                 )
             )
         return self._rendered[kind]
