@@ -51,7 +51,7 @@ class PostgresBackend(Section):
     ca_cert_path: str | None = Field(
         None, description="PEM file of authorities that the server's certificate is checked by."
     )
-    pool_size: PositiveInt = Field(10, description="Connections kept open.")
+    pool_size: PositiveInt = Field(10, description="Connections kept open. Where prompts are, one more listens.")
     max_overflow: int = Field(10, ge=0, description="Connections above pool_size, closed when idle for 5 s.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for a connection before a 503.")
     pool_recycle: int = Field(-1, ge=-1, description="Replace connections older than this many seconds; -1 never.")
