@@ -27,7 +27,7 @@ ROOMS = {
     "sqlite_vec": ("stackwright.providers.vector_io.inline_sqlite_vec",),
     "uvicorn": ("stackwright.app.",),
     "wordllama": ("stackwright.providers.inference.inline_wordllama",),
-    "xllamacpp": ("stackwright.providers.inference.llama_engine",),
+    "xllamacpp": ("stackwright.providers.inference.llama_loading",),
 }
 """Which library is known to which rooms."""
 

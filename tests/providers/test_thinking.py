@@ -6,7 +6,8 @@ import msgspec
 
 from stackwright.ports.inference import ModelCall
 from stackwright.providers.inference.inline_llama_cpp import Config, Text, default_weights
-from stackwright.providers.inference.llama_engine import Engine, Settings
+from stackwright.providers.inference.llama_engine import Engine
+from stackwright.providers.inference.llama_loading import Settings
 
 THINKING = r"""
 {%- for message in messages %}

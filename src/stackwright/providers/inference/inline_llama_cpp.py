@@ -13,8 +13,10 @@ from stackwright.config.section import Section
 from stackwright.errors import StackwrightError, UnknownModel
 from stackwright.ports.inference import Chunk, ModelCall, Offer
 from stackwright.providers.inference.llama_answer import Piece, Telling
-from stackwright.providers.inference.llama_engine import Engine, Settings
-from stackwright.providers.inference.llama_request import Kind, Request, request
+from stackwright.providers.inference.llama_engine import Engine
+from stackwright.providers.inference.llama_loading import Settings
+from stackwright.providers.inference.llama_parameters import Kind
+from stackwright.providers.inference.llama_request import Request, request
 from stackwright.providers.provider import Backends, Provider
 
 

@@ -4,20 +4,25 @@ import difflib
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from stackwright.errors import InvalidRequest
 from stackwright.ids import mint
 from stackwright.ports.inference import ModelCall
+from stackwright.providers.inference.llama_parameters import (
+    CANNOT,
+    HINTS,
+    READ,
+    Kind,
+    Message,
+    Options,
+    ResponseFormat,
+    Tool,
+    known,
+)
 from stackwright.providers.inference.llama_schema import Schema, Schemas
-
-Kind = Literal["chat", "text"]
-Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
-Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Stops = Annotated[list[str], msgspec.Meta(max_length=4)]
 
 TOO_LONG = "context_length_exceeded"
 DEEPEST = 100
@@ -28,136 +33,10 @@ PROMPTS = {"messages", "tools"}
 """What is put into one prompt. Each of the prompts in `prompt` is a prompt of its own."""
 
 
-class Part(msgspec.Struct):
-    """A part of a message."""
-
-    type: Annotated[str, msgspec.Meta(max_length=64)]
-    text: str | None = None
-
-
-class Message(msgspec.Struct):
-    """As much of a message as can be wrong before llama.cpp's own look at it."""
-
-    role: Role
-    content: str | list[Part] | None = None
-
-
-class Options(msgspec.Struct):
-    """`stream_options`."""
-
-    include_usage: bool = False
-
-
-class Function(msgspec.Struct):
-    """A tool's function, or the name of one in a tool choice."""
-
-    name: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9_.-]{1,64}$")]
-    parameters: Schema | None = None
-
-
-class JsonSchema(msgspec.Struct):
-    """`response_format.json_schema`."""
-
-    schema: Schema
-
-
-class ResponseFormat(msgspec.Struct):
-    """`response_format`."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
-    schema: Schema | None = None
-    """llama.cpp's own, with type json_object."""
-
-
-class Tool(msgspec.Struct):
-    """A function the model may call."""
-
-    type: Literal["function"]
-    function: Function
-
-
-COMMON: dict[str, Any] = {
-    "temperature": Annotated[float, msgspec.Meta(ge=0, le=2)],
-    "top_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
-    "presence_penalty": Penalty,
-    "frequency_penalty": Penalty,
-    "stop": str | Stops,
-    "logit_bias": dict[str, Annotated[float, msgspec.Meta(ge=-100, le=100)]],
-    # llama.cpp's own samplers, as its server calls them.
-    "top_k": Annotated[int, msgspec.Meta(ge=0)],
-    "min_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
-    "typical_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
-    "repeat_penalty": Annotated[float, msgspec.Meta(gt=0)],
-}
-"""Passed on as they are, once of the right type."""
-
-CHAT: dict[str, Any] = COMMON | {
-    "messages": Annotated[list[Message], msgspec.Meta(min_length=1)],
-    "tools": list[Tool],
-    "tool_choice": Literal["none", "auto", "required"] | Tool,
-    "parallel_tool_calls": bool,
-    "response_format": ResponseFormat,
-    "chat_template_kwargs": dict[str, Any],
-}
-TEXT: dict[str, Any] = COMMON | {
-    "prompt": str | Annotated[list[str | int | list[int]], msgspec.Meta(min_length=1)],
-}
-READ: dict[str, Any] = {
-    "n": Annotated[int, msgspec.Meta(ge=1, le=128)],
-    "seed": int,
-    "max_tokens": Count,
-    "max_completion_tokens": Count,
-    "stream_options": Options,
-    "top_logprobs": Annotated[int, msgspec.Meta(ge=0, le=20)],
-}
-"""Read here; what llama.cpp gets for them is computed."""
-
-CANNOT: Mapping[str, tuple[Any, ...]] = {
-    "echo": (False,),
-    "suffix": ("",),
-    "best_of": (1,),
-    "modalities": (["text"],),
-    "audio": (),
-    "web_search_options": (),
-    "functions": (),
-    "function_call": ("none",),
-    "grammar": ("",),
-    "json_schema": (),
-}
-"""Parameters that would change the answer and cannot be had here, with the values that ask for nothing."""
-
-HINTS = {
-    "metadata",
-    "model",
-    "moderation",
-    "prediction",
-    "prompt_cache_key",
-    "prompt_cache_options",
-    "prompt_cache_retention",
-    "reasoning_effort",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "stream",
-    "user",
-    "verbosity",
-}
-"""OpenAI's parameters that ask this model for nothing: others read them, or they are wishes about cost and style."""
-
-
 def request(kind: Kind, call: ModelCall, *, context_length: int, max_tokens: int, cache: bool) -> "Request":
     """Check a call and put it in llama.cpp's words. `InvalidRequest` names the parameter."""
     _refuse(call.params, context_length)
-    known = (CHAT if kind == "chat" else TEXT) | READ | {"logprobs": bool if kind == "chat" else _TEXT_LOGPROBS}
-    _refuse_unknown(call.params.keys() - CANNOT.keys() - HINTS, known)
-    values = {name: _read(name, raw, known[name]) for name, raw in call.params.items() if name in known}
-    values = {name: value for name, value in values.items() if value is not None}
-    if (needed := "messages" if kind == "chat" else "prompt") not in values:
-        raise InvalidRequest(
-            f"Missing required parameter: '{needed}'.", param=needed, code="missing_required_parameter"
-        )
-    _refuse_unread(values.get("messages", ()))
+    values = _values(kind, call.params)
     # The caller's own JSON goes on, not our reading of it.
     body: dict[str, Any] = {name: call.params[name] for name in values if name not in READ and name != "logprobs"}
     body["max_tokens"] = values.get("max_completion_tokens", values.get("max_tokens", max_tokens))
@@ -182,7 +61,18 @@ def request(kind: Kind, call: ModelCall, *, context_length: int, max_tokens: int
     )
 
 
-_TEXT_LOGPROBS = Annotated[int, msgspec.Meta(ge=0, le=5)]
+def _values(kind: Kind, params: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """Return what the parameters say; a null says nothing."""
+    types = known(kind)
+    _refuse_unknown(params.keys() - CANNOT.keys() - HINTS, types)
+    values = {name: _read(name, raw, types[name]) for name, raw in params.items() if name in types}
+    values = {name: value for name, value in values.items() if value is not None}
+    if (needed := "messages" if kind == "chat" else "prompt") not in values:
+        raise InvalidRequest(
+            f"Missing required parameter: '{needed}'.", param=needed, code="missing_required_parameter"
+        )
+    _refuse_unread(values.get("messages", ()))
+    return values
 
 
 def _refuse(params: Mapping[str, msgspec.Raw], context_length: int) -> None:
