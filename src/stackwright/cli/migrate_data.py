@@ -28,11 +28,11 @@ _SHOWN = 20
 @click.option("--tenant", default="default", show_default=True, help="Whose the rows are to be.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(old_yaml: Path, new_yaml: str, dry_run: bool, set_aside: bool, tenant: str, as_json: bool) -> None:
-    """Carry the rows of Llama Stack's stores over: chat completions, responses, conversations, prompts, models.
+    """Carry the rows of Llama Stack's stores over: chat completions, responses, conversations, prompts, models, files.
 
-    Reads the databases that OLD.yaml names, and writes into those of NEW.yaml; at the end everything is read back. Stop
-    Llama Stack first. Started again it goes on where it was, and what is there already stays as it is. Exit status 1
-    when a row could not be carried over, or another one is in its place.
+    Reads the databases that OLD.yaml names, and the folder of files, and writes into those of NEW.yaml; at the end
+    everything is read back. Stop Llama Stack first. Started again it goes on where it was, and what is there already
+    stays as it is. Exit status 1 when a row could not be carried over, or another one is in its place.
     """
     from stackwright.app.carry import Options, carry
 
