@@ -11,6 +11,7 @@ from stackwright.storage.sql import Do, Migration, Row, Script
 from stackwright.storage.sql.failures import MissingTable, SchemaTooNew, StatementFailed
 from stackwright.storage.sql.migrate import status
 from stackwright.storage.sql.rows import Slice, Table
+from stackwright.storage.sql.script import together
 from stackwright.storage.sql.writer import QueuedBackend, WriteQueue
 
 
@@ -350,3 +351,22 @@ class SqlContract:
             await backend.migrate("store", steps)
         with pytest.raises(MissingTable):
             await backend.fetch("SELECT * FROM half")
+
+    async def test_a_bell_is_waited_for_no_longer_than_asked(self, backend: CountingBackend) -> None:
+        bell = backend.bell("notes")
+        async with bell.listening():
+            bell.ring()
+            async with asyncio.timeout(20):
+                await bell.heard(0.1)
+
+    async def test_statements_that_go_together_are_all_run_in_a_script(self, backend: CountingBackend) -> None:
+        await backend.migrate("counters", [COUNTER])
+        sql = backend.render("INSERT INTO counters (name, value) VALUES ($1, $2)")
+
+        def script() -> Script[None]:
+            yield from together(backend, [Do(sql, (str(number), number)) for number in range(45)])
+
+        await backend.transact(script)
+        assert await backend.fetch("SELECT count(*), sum(value) FROM counters") == [(45, 990)]
+        with pytest.raises(Conflict):
+            await backend.transact(script)

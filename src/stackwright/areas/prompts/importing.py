@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 from stackwright.areas.prompts.content import Content, content_of
 from stackwright.areas.prompts.failures import Exists, Settled
-from stackwright.areas.prompts.ledger import Held, Ledger, Who
+from stackwright.areas.prompts.ledger import Held, Ledger, Who, event_of
 from stackwright.areas.prompts.portable import Imported, ImportedPrompt, ImportedVersion
 from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, VersionRow, json_text, noted, searched
 from stackwright.areas.prompts.selecting import check_label, checked_name
 from stackwright.areas.prompts.spec import text_of, unpacked
 from stackwright.errors import InvalidRequest
 from stackwright.storage.sql import Script
+from stackwright.storage.sql.script import together
 
 Contents = dict[int, Content]
 """What the versions hold, by number."""
+_IMPORTED = "prompt.imported"
 _TOLD = 10
 """Most refusals of one import that are told in full."""
 
@@ -53,9 +55,10 @@ class Importing:
         """Import prompts. `Rehearsed`, which takes it all back, when that is what was wanted."""
         taken: list[Taken] = []
         refusals: list[Settled] = []
-        for one, contents in prompts:
+        changes = yield from self._ledger.turns(len(prompts))
+        for change, one in zip(changes, prompts, strict=True):
             try:
-                taken.append((yield from self._taken(who, one, contents)))
+                taken.append((yield from self._taken(who, change, one)))
             except Settled as refusal:
                 # The others are looked at all the same: who corrects the file wants to know of everything.
                 refusals.append(refusal)
@@ -65,49 +68,49 @@ class Importing:
             raise Rehearsed([one.result for one in taken])
         return taken
 
-    def _taken(self, who: Who, one: ImportedPrompt, contents: Contents) -> Script[Taken]:
-        change = yield from self._ledger.turn()
-        found = yield self._tables.prompts.select_do(who.tenant, one.id)
-        if not found:
-            row = yield from self._made(who, change, one, contents)
-            return Taken(Imported(id=one.id, status="created", versions=sorted(contents)), row)
-        row = self._tables.prompts.columns.decode(found[0])
+    def _taken(self, who: Who, change: int, ready: Ready) -> Script[Taken]:
+        one = ready.prompt
+        found = yield self._tables.like(who.tenant, one.id, one.name)
+        rows = [self._tables.prompts.columns.decode(row) for row in found]
+        row = next((row for row in rows if row.id == one.id), None)
+        if row is None:
+            if rows:
+                raise Exists("name", f"Another prompt has the name '{one.name}' of '{one.id}'.")
+            made = yield from self._made(who, change, ready)
+            return Taken(Imported(id=one.id, status="created", versions=sorted(ready.contents)), made)
         if row.archived_at is not None and one.archived_at is None:
             raise Settled(
                 f"Prompt '{row.id}' was deleted here. Restore it first: POST /v1/prompts/{row.id}/restore.",
                 param="data",
                 code="prompt_deleted",
             )
-        new: list[int] = []
-        for version in sorted(one.versions, key=lambda version: version.version):
-            new += yield from self._added(who, row, version, contents[version.version])
+        new = yield from self._added(who, ready)
         if not new:
             return Taken(Imported(id=one.id, status="unchanged", versions=[]), row)
-        row = yield from self._extended(who, Held(row, change), new)
-        return Taken(Imported(id=one.id, status="extended", versions=new), row)
+        extended = yield from self._extended(who, Held(row, change), new)
+        return Taken(Imported(id=one.id, status="extended", versions=new), extended)
 
-    def _made(self, who: Who, change: int, one: ImportedPrompt, contents: Contents) -> Script[PromptRow]:
-        row = _row(one, contents)
-        if row.name is not None and (yield self._tables.by_name(who.tenant, row.name)):
-            raise Exists("name", f"Another prompt has the name '{row.name}' of '{row.id}'.")
-        yield self._tables.prompts.insert_do(who.tenant, row)
-        for version in one.versions:
-            yield self._tables.add_version(who.tenant, _version(who, one.id, version, contents[version.version]))
-        yield from self._ledger.record(who, change, one.id, "prompt.imported", {"versions": sorted(contents)})
+    def _made(self, who: Who, change: int, ready: Ready) -> Script[PromptRow]:
+        row = _row(*ready)
+        event = event_of(who, change, row.id, _IMPORTED, {"versions": sorted(ready.contents)})
+        versions = [self._tables.add_version(who.tenant, one) for one in _versions(who, ready)]
+        inserts = [self._tables.prompts.insert_do(who.tenant, row), *versions]
+        yield from together(self._tables.backend, [*inserts, self._tables.events.insert_do(who.tenant, event)])
         return row
 
-    def _added(self, who: Who, row: PromptRow, version: ImportedVersion, content: Content) -> Script[list[int]]:
-        there = yield self._tables.version(who.tenant, row.id, version.version)
-        if not there:
-            yield self._tables.add_version(who.tenant, _version(who, row.id, version, content))
-            return [version.version]
-        if self._tables.versions.decode(there[0]).hash != content.hash:
-            raise Settled(
-                f"Prompt '{row.id}' has a version {version.version} with other content.",
-                param="data",
-                code="prompt_version_conflict",
-            )
-        return []
+    def _added(self, who: Who, ready: Ready) -> Script[list[int]]:
+        """Add the versions that are not there, and return their numbers."""
+        there: dict[int, str] = dict((yield self._tables.hashes(who.tenant, ready.prompt.id)))
+        for number, content in sorted(ready.contents.items()):
+            if there.get(number, content.hash) != content.hash:
+                raise Settled(
+                    f"Prompt '{ready.prompt.id}' has a version {number} with other content.",
+                    param="data",
+                    code="prompt_version_conflict",
+                )
+        new = [one for one in _versions(who, ready) if one.version not in there]
+        yield from together(self._tables.backend, [self._tables.add_version(who.tenant, one) for one in new])
+        return sorted(one.version for one in new)
 
     def _extended(self, who: Who, held: Held, new: list[int]) -> Script[PromptRow]:
         row = held.row
@@ -119,7 +122,7 @@ class Importing:
             yield from self._ledger.change(
                 who,
                 held,
-                "prompt.imported",
+                _IMPORTED,
                 {"versions": new},
                 last_version=last,
                 latest_version=latest,
@@ -192,6 +195,11 @@ def _row(one: ImportedPrompt, contents: Contents) -> StoredPrompt:
     )
     row.searched = searched(row)
     return row
+
+
+def _versions(who: Who, ready: Ready) -> list[VersionRow]:
+    prompt, contents = ready
+    return [_version(who, prompt.id, one, contents[one.version]) for one in prompt.versions]
 
 
 def _version(who: Who, prompt_id: str, one: ImportedVersion, content: Content) -> VersionRow:

@@ -63,6 +63,11 @@ class Ledger:
         """Wait until it is this change's turn, and return its number."""
         return int((yield self.tables.next_change())[0][0])
 
+    def turns(self, count: int) -> Script[range]:
+        """The same for several changes of one transaction."""
+        last = int((yield self.tables.next_change(count))[0][0])
+        return range(last - count + 1, last + 1)
+
     def held(self, who: Who, reference: str, *, archived: bool = False) -> Script[Held]:
         """Take a prompt until the transaction ends. `UnknownPrompt` also for a deleted one, unless `archived`."""
         change = yield from self.turn()

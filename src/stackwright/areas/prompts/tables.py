@@ -37,6 +37,11 @@ class Tables:
         self._version = render(f"SELECT {versions.listed} FROM {self._versions} WHERE {one} AND version = $3")
         self._add_version = render(_insert(self._versions, versions))
         self._next_change = f"UPDATE {self._sequence} SET value = value + 1 WHERE id = 1 RETURNING value"
+        self._next_changes = render(f"UPDATE {self._sequence} SET value = value + $1 WHERE id = 1 RETURNING value")
+        self._like = render(
+            f"SELECT {self.prompts.columns.listed} FROM {self._prompts} WHERE tenant = $1 AND (id = $2 OR name = $3)"
+        )
+        self._hashes = render(f"SELECT version, hash FROM {self._versions} WHERE {one}")
         self._last_change = f"SELECT value FROM {self._sequence} WHERE id = 1"
         self._one = one
         self._changes: dict[tuple[str, ...], str] = {}
@@ -88,6 +93,14 @@ class Tables:
     def by_name(self, tenant: str, name: str) -> Do:
         """Select the id of the prompt of this name."""
         return Do(self._by_name, (tenant, name))
+
+    def like(self, tenant: str, prompt_id: str, name: str | None) -> Do:
+        """Select the prompts that have this id or this name."""
+        return Do(self._like, (tenant, prompt_id, name))
+
+    def hashes(self, tenant: str, prompt_id: str) -> Do:
+        """Select number and hash of every version."""
+        return Do(self._hashes, (tenant, prompt_id))
 
     def version(self, tenant: str, prompt_id: str, version: int) -> Do:
         """Select one version."""
@@ -176,9 +189,10 @@ class Tables:
         do = f"{sql} RETURNING revision"
         return Do(self.backend.render(do), args if revision is None else (*args, revision))
 
-    def next_change(self) -> Do:
-        """Take the next number of the order of changes. Whoever has it holds up the others until its commit."""
-        return Do(self._next_change)
+    def next_change(self, count: int = 1) -> Do:
+        """Take the next numbers of the order of changes; returns the last. Whoever has them holds up the others until
+        its commit."""
+        return Do(self._next_change) if count == 1 else Do(self._next_changes, (count,))
 
     def last_change(self) -> Do:
         """Select the number of the newest change."""

@@ -4,14 +4,27 @@ A statement's failure is raised inside the script, which may translate it but no
 transaction is lost by then, so it is lost everywhere.
 """
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from stackwright.errors import StackwrightError
-from stackwright.storage.sql import Do, Row, Script
+from stackwright.storage.sql import Do, Row, Script, SqlBackend
+from stackwright.storage.sql.postgres_one import as_one
 
 T = TypeVar("T")
+
+
+_AT_ONCE = 20
+"""Most statements that become one. Each number of them is one more for the database to prepare."""
+
+
+def together(backend: SqlBackend, dos: Sequence[Do]) -> Script[None]:
+    """Run statements that touch none of each other's rows, whose rows nobody wants: many in a round trip where the
+    database can."""
+    step = _AT_ONCE if backend.compound else 1
+    for start in range(0, len(dos), step):
+        yield as_one(dos[start], dos[start + 1 : start + step])
 
 
 def play(script: Script[T], run: Callable[[Do], list[Row]]) -> T:
