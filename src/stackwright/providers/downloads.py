@@ -31,6 +31,8 @@ _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KIND = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _BINARY, _BINARY_AT_AMAZON = "application/octet-stream", "binary/octet-stream"
+_MOST_DISPOSITION = 2000
+"""Characters. Python takes seconds for 64 thousand semicolons behind a quotation mark."""
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 
 
@@ -113,7 +115,7 @@ class Downloader:
                 location = connection.header(b"location") if connection.status in _REDIRECTS else None
                 if location is None:
                     return await _file(connection, url, at, spend)
-            at = _led(url, at, location)
+            at = _led(at, location)
         raise _failed(f"It is redirected more than {MOST_REDIRECTS} times.", url)
 
     @asynccontextmanager
@@ -178,14 +180,20 @@ async def _file(connection: Connection, url: str, at: str, spend: Callable[[int]
 
 def _named(disposition: str) -> str:
     """Return the name that a server gives a file, or nothing."""
+    if len(disposition) > _MOST_DISPOSITION:
+        return ""
     header = Message()
     header["content-disposition"] = disposition
-    # The last of them is that in the wider alphabet, `filename*`; `get_filename` would take the first.
-    names = dict(header.get_params([], "content-disposition"))
-    return collapse_rfc2231_value(names.get("filename", ""))
+    try:
+        # The last of them is that in the wider alphabet, `filename*`; `get_filename` would take the first.
+        names = dict(header.get_params([], "content-disposition"))
+        return collapse_rfc2231_value(names.get("filename", ""))
+    except (TypeError, ValueError):
+        # What is not well-formed makes the standard library stumble.
+        return ""
 
 
-def _led(url: str, at: str, location: str) -> str:
+def _led(at: str, location: str) -> str:
     try:
         return urljoin(at, location)
     except ValueError:

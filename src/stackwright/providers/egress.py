@@ -22,7 +22,8 @@ Network = IPv4Network | IPv6Network
 
 _LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="callers-names")
 """The event loop looks up two names at a time: what callers ask for and is never found must not hold up vendors."""
-_HOST = re.compile(r"[\w.:%-]+")
+_LONGEST = 8000
+_HOST = re.compile(r"[\w.:%-]{1,255}")
 _PORTS = {"http": 80, "https": 443}
 _FIRST_FREE_PORT = 1024
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -101,13 +102,16 @@ def is_public(address: Address) -> bool:
 
 
 def _parts(url: str) -> SplitResult:
+    if len(url) > _LONGEST:
+        raise Forbidden(f"A URL that is to be called has {_LONGEST} characters at most.")
     try:
         parts = urlsplit(url)
-        _ = parts.port, (parts.hostname or "").encode("idna")
+        _ = parts.port
+        if parts.scheme not in _PORTS or not _HOST.fullmatch(parts.hostname or ""):
+            raise Forbidden("A server's URL begins with https:// or http:// and the server's name.")
+        (parts.hostname or "").encode("idna")
     except ValueError:
         raise Forbidden("This is not a URL.") from None
-    if parts.scheme not in _PORTS or not _HOST.fullmatch(parts.hostname or ""):
-        raise Forbidden("A server's URL begins with https:// or http:// and the server's name.")
     if "@" in parts.netloc:
         raise Forbidden("A URL with a user or a password in it is not called. Send them in a header.")
     return parts
