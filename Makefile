@@ -6,7 +6,7 @@ TEST := .venv-test
 SITE := .venv-docs
 BIN := $(TEST)/bin
 # Tests wait more than they compute: four files at a time, on two cores too. One process: ARGS='-n0 --pdb'.
-PYTEST = $(BIN)/python -m pytest -n 4 --dist loadfile
+PYTEST = $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 UV ?= uv
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer '7 days' \
 	--no-header --no-emit-index-url --no-emit-find-links --upgrade
