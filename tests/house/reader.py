@@ -77,6 +77,8 @@ class Reader:
                 (self._folder / block.title).write_text(self._local(block.text))
             case "yaml":
                 pass
+            case "toml" if block.title == "pyproject.toml":
+                self._install(tomllib.loads(block.text)["project"])
             case "toml":
                 tomllib.loads(block.text)
             case "json" | "text":
@@ -85,6 +87,19 @@ class Reader:
                 self._printed = None
             case other:
                 raise AssertionError(f"{other} is not a language this reader knows")
+
+    def _install(self, project: dict[str, Any]) -> None:
+        """Make a package of the page's known, as `pip install -e .` would: the folder is on the path of what we run."""
+        info = self._folder / f"{project['name']}-{project['version']}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        )
+        lines = [
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+            for group, points in project["entry-points"].items()
+        ]
+        (info / "entry_points.txt").write_text("".join(lines))
 
     def _run_python(self, block: Block) -> str:
         printed = io.StringIO()
@@ -221,7 +236,7 @@ def _flat(text: str) -> str:
 
 
 def _pattern(expected: str) -> re.Pattern[str]:
-    parts = _flat(expected).replace("\n...", "...").split("...")
+    parts = re.split(r"\n?\.{3}", _flat(expected))
     return re.compile(".*?".join(map(re.escape, parts)), re.DOTALL)
 
 
