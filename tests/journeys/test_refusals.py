@@ -42,6 +42,13 @@ REFUSED: list[tuple[str, bytes | dict[str, Any], int, str | None, str]] = [
         "metadata",
         "object_above_max_length",
     ),
+    (
+        "another address for the vendor",
+        {"model": "down", "messages": [USER], "api_base": "http://evil.example"},
+        400,
+        "api_base",
+        "unsupported_parameter",
+    ),
     ("unknown model", {"model": "nobody", "messages": [USER]}, 404, "model", "model_not_found"),
     ("vendor down", {"model": "down", "messages": [USER]}, 502, None, "upstream_error"),
 ]

@@ -134,6 +134,36 @@ async def test_a_property_that_would_have_no_effect_is_refused(ask: Asking, name
     assert ask.vendor.requests == []
 
 
+async def test_what_only_a_vendor_knows_goes_there_as_it_came(ask: Asking) -> None:
+    ask.vendor.scripts = [answer(completion())]
+    extras: dict[str, Any] = {"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}, "seed": 7, "stop": ["."]}
+    await ask.whole(**extras)
+    assert ask.asked == {"model": "m", "messages": [HELLO], **extras}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("max_tokens", "Unknown parameter: 'max_tokens'. Did you mean 'max_output_tokens'?"),
+        ("messages", "Unknown parameter: 'messages'. Did you mean 'input'?"),
+        ("n", "Unknown parameter: 'n'."),
+        ("api_base", "'api_base' is not for requests to say: where they go, and with which key, is in the run file."),
+        (
+            "extra_headers",
+            "'extra_headers' is not for requests to say: where they go, and with which key, is in the run ",
+        ),
+    ],
+)
+async def test_what_belongs_elsewhere_goes_to_no_vendor(ask: Asking, name: str, words: str) -> None:
+    sent: dict[str, Any] = {name: 7}
+    for background in (False, True):
+        with pytest.raises(StackwrightError) as refused:
+            await ask.create(background=background, **sent)
+        assert (refused.value.status, refused.value.param) == (400, name)
+        assert refused.value.message.startswith(words)
+    assert ask.vendor.requests == []
+
+
 async def test_what_codex_says_of_itself_goes_nowhere(ask: Asking) -> None:
     ask.vendor.scripts = [answer(completion())]
     await ask.whole(client_metadata={"thread_id": "t"})

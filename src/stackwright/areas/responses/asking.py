@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw
 
-from stackwright.areas.models import Target, fields
+from stackwright.areas.models import Target, passed_on
 from stackwright.areas.responses.messages import ChatMessage, last_turn, messages_of, unthought
 from stackwright.areas.responses.model import ChatModel
 from stackwright.areas.responses.toolbox import Toolbox
@@ -26,6 +26,21 @@ _PASSED_ON = (
     "user",
 )
 """Fields that chat completions know under the same name."""
+_CHATS = {
+    "audio": None,
+    "function_call": "tool_choice",
+    "functions": "tools",
+    "logprobs": "top_logprobs",
+    "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "messages": "input",
+    "modalities": None,
+    "n": None,
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "verbosity": "text.verbosity",
+}
+"""What chat completions call what has another name here, or does not exist."""
 _LOGPROBS = "message.output_text.logprobs"
 
 
@@ -67,7 +82,11 @@ def _messages(request: ResponseRequest, items: Sequence[Item]) -> list[ChatMessa
 
 def _extras(raw: bytes) -> dict[str, Raw]:
     """Return the fields that we do not know: they go to the vendor as they came."""
-    return {name: value for name, value in fields(raw).items() if name not in _KNOWN}
+    extras = passed_on(raw, _KNOWN)
+    for name in sorted(extras.keys() & _CHATS.keys()):
+        meant = f" Did you mean '{_CHATS[name]}'?" if _CHATS[name] else ""
+        raise InvalidRequest(f"Unknown parameter: '{name}'.{meant}", param=name, code="unknown_parameter")
+    return extras
 
 
 def _params(request: ResponseRequest) -> dict[str, Any]:
