@@ -81,13 +81,15 @@ def _registry(version: str, space: str = "") -> dict[str, Any]:
 
 def _items(*, ordered: bool) -> list[dict[str, object]]:
     """Return items in the order in which a database may have them: not theirs."""
+    shown = {**asked("", "msg_e"), "content": [{"type": "input_file", "file_id": TABLE, "filename": None}]}
     items = [
+        (OTHER_TALK, 1_750_002_000, shown),
         (TALK, 1_750_002_002, asked("last", "msg_c")),
         (TALK, 1_750_002_000, asked("hello", "msg_a")),
         (TALK, 1_750_002_001, said("hi", "msg_b")),
         ("conv_" + "d" * 48, 1_750_002_000, asked("nobody's", "msg_d")),
     ]
-    order = {"msg_a": 0, "msg_b": 1, "msg_c": 2, "msg_d": 0}
+    order = {"msg_a": 0, "msg_b": 1, "msg_c": 2, "msg_d": 0, "msg_e": 0}
     return [
         {"id": item["id"], "conversation_id": talk, "created_at": 1 if ordered else at, "item_data": item}
         | ({"sort_order": order[str(item["id"])]} if ordered else {})

@@ -269,12 +269,15 @@ def test_an_old_file_that_makes_no_sense_is_refused_where_it_does_not(ground: Gr
     ground.old.path.write_text(
         "metadata_store: {type: sqlite, db_path: '${env.NOWHERE}/x.db'}\n"
         "inference_store: {type: postgres, port: many}\n"
-        "providers: {inference: [{config: {api_key: '${env.ANOTHER}'}}]}\n"
+        "providers:\n"
+        "  inference: [{config: {api_key: '${env.ANOTHER}'}}]\n"
+        "  files: [{provider_type: 'inline::localfs', config: {storage_dir: '${env.FILES}', x: '${env.ANOTHER}'}}]\n"
     )
     done = command(ground.old, ground.new)
     assert done.returncode == 2
     assert "old.yaml:1:41  metadata_store.db_path\n    The variable NOWHERE is not set." in done.stderr
     assert "old.yaml:2:1  inference_store\n    No connection to postgres can be made of this: port" in done.stderr
+    assert "old.yaml:5:68  providers.files[0].config.storage_dir\n    The variable FILES is not set." in done.stderr
     assert "ANOTHER" not in done.stderr
 
 

@@ -81,6 +81,8 @@ async def test_everything_is_there_and_goes_on(
                 await _conversations(client)
             await _goes_on(client, vendor)
             await _files(client, vendor)
+            if talks:
+                await _a_talk_about_a_file(client, vendor)
 
 
 async def _completions(client: AsyncOpenAI) -> None:
@@ -181,6 +183,15 @@ async def _files(client: AsyncOpenAI, vendor: Upstream) -> None:
     assert vendor.requests[-1].json["messages"][0]["content"] == [
         {"type": "text", "text": "And this?"},
         {"type": "image_url", "image_url": shown},
+    ]
+
+
+async def _a_talk_about_a_file(client: AsyncOpenAI, vendor: Upstream) -> None:
+    await client.responses.create(model="mine", input="Well?", conversation=OTHER_TALK)
+    data = f"data:text/csv;base64,{base64.b64encode(CSV).decode()}"
+    assert vendor.requests[-1].json["messages"] == [
+        {"role": "user", "content": [{"type": "file", "file": {"filename": "prices.csv", "file_data": data}}]},
+        {"role": "user", "content": "Well?"},
     ]
 
 
