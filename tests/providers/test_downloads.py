@@ -16,7 +16,7 @@ import uvloop
 from stackwright.config.responses import FileUrls
 from stackwright.errors import InvalidRequest, TooLarge
 from stackwright.ports.downloads import Download, NotDownloaded
-from stackwright.providers.downloads import AT_ONCE, Downloader
+from stackwright.providers.downloads import AT_ONCE, MOST_FILES, Downloader
 from stackwright.providers.egress import Forbidden
 from stackwright.testing import upstream as play
 from stackwright.testing.upstream import Script, Upstream
@@ -391,6 +391,14 @@ async def test_who_is_not_there_or_nobody_knows_has_no_file() -> None:
     await downloader().check(["https://nobody.invalid/a.pdf"])
 
 
+async def test_a_request_cannot_name_files_without_end() -> None:
+    urls = [f"https://8.8.8.8/{number}" for number in range(MOST_FILES + 1)]
+    for asking in (downloader().fetch(urls, Purse().spend), downloader().check(urls)):
+        with pytest.raises(InvalidRequest, match="100 files by their URLs at most"):
+            await asking
+    await downloader().check([*urls[1:], urls[1]])
+
+
 async def test_no_proxy_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -410,7 +418,8 @@ async def test_who_is_cancelled_hangs_up_at_once() -> None:
 
 
 async def test_one_file_that_fails_ends_the_others() -> None:
-    async with Upstream([[play.silence]]) as silent, Upstream([play.answer(b"", 404)]) as lost:
+    async with Upstream([[play.silence]]) as silent, Upstream([]) as lost:
+        lost.scripts = [[lambda _, __: silent.asked(), *play.answer(b"", 404)]]
         with pytest.raises(NotDownloaded, match="404"):
             await fetched(url(silent), url(lost))
         assert await silent.closed()

@@ -25,6 +25,7 @@ from stackwright.providers.http1_client import connected
 
 AT_ONCE = 4
 """Most files of one request that are fetched side by side."""
+MOST_FILES = 100
 MOST_REDIRECTS = 3
 _SETTING = "responses.file_urls"
 _OK = 200
@@ -75,7 +76,7 @@ class Downloader:
 
     async def check(self, urls: Sequence[str]) -> None:
         """See `Downloads.check`."""
-        self._check_enabled()
+        self._check(urls)
         # A name that takes longer to be found is for the download to fail on.
         with suppress(TimeoutError):
             async with asyncio.timeout(self._deadlines.connect):
@@ -84,7 +85,7 @@ class Downloader:
 
     async def fetch(self, urls: Sequence[str], spend: Callable[[int], None]) -> Mapping[str, Download]:
         """See `Downloads.fetch`."""
-        self._check_enabled()
+        self._check(urls)
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(url: str, times: int) -> Download:
@@ -100,12 +101,17 @@ class Downloader:
             raise failed.exceptions[0] from None
         return {url: task.result() for url, task in tasks.items()}
 
-    def _check_enabled(self) -> None:
+    def _check(self, urls: Sequence[str]) -> None:
         if not self._enabled:
             raise InvalidRequest(
                 "Files are not fetched by their URLs here. Upload the file and send its 'file_id', or send it as "
                 f"'file_data'. The operator can have them fetched: {_SETTING}.enabled.",
                 code="unsupported_content",
+            )
+        if len(set(urls)) > MOST_FILES:
+            raise InvalidRequest(
+                f"A request, its history included, names {MOST_FILES} files by their URLs at most. Upload them and "
+                "send each 'file_id'."
             )
 
     async def _download(self, url: str, spend: Callable[[int], None]) -> Download:
