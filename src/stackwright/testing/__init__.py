@@ -1,1 +1,1 @@
-"""Shipped for plug-in authors: contract suites to run against an adapter of your own."""
+"""Shipped for plug-in authors: contract suites for adapters, a vendor that does what it is told, a KV in memory."""

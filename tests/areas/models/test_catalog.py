@@ -11,7 +11,7 @@ from stackwright.areas.models.index import Index
 from stackwright.areas.models.types import Model
 from stackwright.errors import InvalidRequest, UnknownModel
 from stackwright.ports.inference import BodyPort, CountPort, Offer, TextPort
-from stackwright.storage.kv.memory import MemoryDatabase
+from stackwright.testing.memory_kv import MemoryDatabase
 
 
 class Provider:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stackwright.storage.kv.memory import MemoryDatabase
 from stackwright.testing.kv_contract import Clients, KVContract
+from stackwright.testing.memory_kv import MemoryDatabase
 
 
 class TestMemory(KVContract):

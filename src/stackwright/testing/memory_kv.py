@@ -1,4 +1,4 @@
-"""Key-value storage in this process's memory, for tests. Gone with the process."""
+"""A key-value store in this process's memory: for tests that need one and not a file."""
 
 import time
 from bisect import bisect_left, insort
