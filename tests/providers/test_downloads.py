@@ -249,7 +249,7 @@ async def test_all_files_together_have_so_many_seconds(script: Script) -> None:
     started = time.monotonic()
     error = await refused(script, seconds=0.3)
     assert error.message.startswith("Timeout while downloading ")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
 
 
 async def test_redirects_do_not_lengthen_the_time() -> None:
