@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stackwright.areas.prompts.spec import Spec
-from stackwright.areas.prompts.types import Description, Flat, LabelName, Name, Note, Policy, PromptId, Tags
+from stackwright.areas.prompts.types import Description, Flat, LabelName, Name, Note, Policy, PromptId, Tags, Version
 from stackwright.kit.page import Page
 from stackwright.wire.metadata import Metadata
 
@@ -61,18 +60,8 @@ class Import(Struct, kw_only=True, forbid_unknown_fields=True):
     has_more: bool | UnsetType = UNSET
 
 
-class ExportedVersion(Struct, kw_only=True):
+class ExportedVersion(Version, kw_only=True):
     """A version in an export."""
-
-    version: int
-    hash: str
-    parent_version: int | None
-    note: str | None
-    created_by: str
-    created_at: int
-    yanked: bool
-    yank_reason: str | None
-    spec: Spec
 
 
 class ExportedPrompt(Struct, kw_only=True):

@@ -46,11 +46,9 @@ class Prompt(Struct, kw_only=True):
     is_default: bool
 
 
-class PromptVersion(Struct, kw_only=True):
-    """A version. It never changes, but for being yanked."""
+class Version(Struct, kw_only=True):
+    """What is known of a version wherever it goes."""
 
-    object: Literal["prompt.version"] = "prompt.version"
-    prompt_id: str
     version: int
     hash: str
     parent_version: int | None
@@ -60,6 +58,13 @@ class PromptVersion(Struct, kw_only=True):
     yanked: bool
     yank_reason: str | None
     spec: Spec
+
+
+class PromptVersion(Version, kw_only=True):
+    """A version. It never changes, but for being yanked."""
+
+    object: Literal["prompt.version"] = "prompt.version"
+    prompt_id: str
     prompt: str
     variables: list[str]
     is_default: bool
