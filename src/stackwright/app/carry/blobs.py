@@ -89,6 +89,8 @@ class CarryingFiles:
                 writing = await stack.enter_async_context(self._blobs.writing(one.row.id))
                 if await self._wrote(one, writing):
                     written.append((one, writing))
+            if not written:
+                return []
             await self._shelf.spare([one.row.id for one, _ in written])
             rows = [replace(one.row, sha256=await writing.keep()) for one, writing in written]
             await self._shelf.add(self._tenant, rows)
