@@ -265,6 +265,19 @@ async def test_images_and_files_reach_the_model(ask: Asking) -> None:
     assert item["content"][1]["image_url"] == data
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("messages[1].content[1]", "input"), ("max_tokens", "max_output_tokens"), ("top_k", "top_k"), (None, None)],
+)
+async def test_what_a_vendor_refuses_is_named_as_the_caller_knows_it(
+    ask: Asking, theirs: str | None, ours: str | None
+) -> None:
+    ask.vendor.scripts = [answer({"error": {"message": "no", "param": theirs}}, status=400)]
+    with pytest.raises(StackwrightError, match="no") as refused:
+        await ask.create()
+    assert refused.value.param == ours
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_talk_that_is_too_long_loses_its_oldest_half_where_that_is_allowed(ask: Asking, streamed: bool) -> None:
     said_before = [{"role": role, "content": f"{role} {turn}"} for turn in range(4) for role in ("user", "assistant")]

@@ -7,7 +7,7 @@ from msgspec import UNSET, Raw
 
 from stackwright.areas.models import Target, passed_on
 from stackwright.areas.responses.messages import ChatMessage, last_turn, messages_of, unthought
-from stackwright.areas.responses.model import ChatModel
+from stackwright.areas.responses.model import CHATS, ChatModel
 from stackwright.areas.responses.toolbox import Toolbox
 from stackwright.errors import InvalidRequest
 from stackwright.ports.inference import TextPort
@@ -26,21 +26,6 @@ _PASSED_ON = (
     "user",
 )
 """Fields that chat completions know under the same name."""
-_CHATS = {
-    "audio": None,
-    "function_call": "tool_choice",
-    "functions": "tools",
-    "logprobs": "top_logprobs",
-    "max_completion_tokens": "max_output_tokens",
-    "max_tokens": "max_output_tokens",
-    "messages": "input",
-    "modalities": None,
-    "n": None,
-    "reasoning_effort": "reasoning.effort",
-    "response_format": "text.format",
-    "verbosity": "text.verbosity",
-}
-"""What chat completions call what has another name here, or does not exist."""
 _LOGPROBS = "message.output_text.logprobs"
 
 
@@ -83,8 +68,8 @@ def _messages(request: ResponseRequest, items: Sequence[Item]) -> list[ChatMessa
 def _extras(raw: bytes) -> dict[str, Raw]:
     """Return the fields that we do not know: they go to the vendor as they came."""
     extras = passed_on(raw, _KNOWN)
-    for name in sorted(extras.keys() & _CHATS.keys()):
-        meant = f" Did you mean '{_CHATS[name]}'?" if _CHATS[name] else ""
+    for name in sorted(extras.keys() & CHATS.keys()):
+        meant = f" Did you mean '{CHATS[name]}'?" if CHATS[name] else ""
         raise InvalidRequest(f"Unknown parameter: '{name}'.{meant}", param=name, code="unknown_parameter")
     return extras
 

@@ -1,5 +1,6 @@
 """The engine's model: a vendor's chat completions."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -21,6 +22,21 @@ from stackwright.ports.inference import ModelCall, TextPort
 T = TypeVar("T")
 
 TOO_LONG = "context_length_exceeded"
+CHATS: Mapping[str, str | None] = {
+    "audio": None,
+    "function_call": "tool_choice",
+    "functions": "tools",
+    "logprobs": "top_logprobs",
+    "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "messages": "input",
+    "modalities": None,
+    "n": None,
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "verbosity": "text.verbosity",
+}
+"""What chat completions call what has another name here, or does not exist."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,6 +99,7 @@ class ChatModel:
             try:
                 return await asking(self.call(effect))
             except InvalidRequest as error:
+                error.param = _ours(error.param)
                 if not self._truncates or error.code != TOO_LONG:
                     raise
                 shorter = shortened(self._messages)
@@ -107,6 +124,11 @@ class ChatModel:
             params["stream_options"] = {"include_usage": True}
         raw = {name: value if isinstance(value, Raw) else Raw(_encode(value)) for name, value in params.items()}
         return ModelCall(self._name, raw)
+
+
+def _ours(param: str | None) -> str | None:
+    """Return the field of a response that a field of a chat completion, or a place within, came from."""
+    return CHATS.get(re.split(r"[.\[]", param, maxsplit=1)[0]) or param if param else None
 
 
 class Silent:

@@ -98,11 +98,10 @@ def _refuse_unread(messages: Sequence[Message]) -> None:
         parts = message.content if isinstance(message.content, list) else []
         for place, part in enumerate(parts):
             if part.type != "text":
-                where = f"messages[{number}].content[{place}]"
                 raise InvalidRequest(
-                    f"'{where}' is of type {part.type!r}, and this model reads text alone. "
+                    f"This model reads text alone, and a part of a message is of type {part.type!r}. "
                     "Leave it out, or ask a model that can read it.",
-                    param=where,
+                    param=f"messages[{number}].content[{place}]",
                     code="unsupported_value",
                 )
 
