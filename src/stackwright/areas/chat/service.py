@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from stackwright.errors import StackwrightError
 from stackwright.http.call import Json, Stream
 from stackwright.http.sse import DONE, framed
 from stackwright.http.watch import GONE
+from stackwright.kit.left_behind import LeftBehind
 from stackwright.ports.inference import Chunk, ModelCall, TextPort
 from stackwright.wire.chat import ChatRequest
 
@@ -27,7 +29,7 @@ class ChatService:
         self._catalog = catalog
         self._store = store
         self._store_by_default = store_by_default
-        self._unfinished: set[asyncio.Task[None]] = set()
+        self._left = LeftBehind()
 
     async def create(self, tenant: str, request: ChatRequest, raw: bytes) -> Json | Stream:
         """Answer one request; `raw` is its body as it came, from which the vendor gets every field but ours."""
@@ -59,7 +61,7 @@ class ChatService:
                 await self._keep_partial(record, error.code or "upstream_error")
                 raise
             except (asyncio.CancelledError, GeneratorExit) as end:
-                self._keep_later(record, _reason(end), place.pop_all())
+                self._left.keep(record.id, partial(self._keep_partial, record, _reason(end)), place.pop_all())
                 raise
             await record.keep_stream()
         yield DONE
@@ -68,16 +70,9 @@ class ChatService:
         if record.begun:
             await record.keep_stream(reason)
 
-    def _keep_later(self, record: "_Record", reason: str, place: ExitStack) -> None:
-        """The request's task is at its end: what was said is kept by another, in the same place."""
-        task = asyncio.get_running_loop().create_task(self._keep_partial(record, reason))
-        task.add_done_callback(lambda _: place.close())
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-
     async def settle(self) -> None:
         """Wait for what is still being kept. Called once, when no request is left."""
-        await asyncio.gather(*self._unfinished)
+        await self._left.settle()
 
 
 class _Record:

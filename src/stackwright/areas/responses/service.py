@@ -1,9 +1,9 @@
 """One response: make it ready, run it, keep it, answer. Streaming and blocking are one run with two readers."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
+from functools import partial
 from typing import TypeVar
 
 from stackwright.areas.conversations import Conversations
@@ -11,7 +11,6 @@ from stackwright.areas.responses import orders
 from stackwright.areas.responses.background import Background, row_of
 from stackwright.areas.responses.intake import Intake, Ready
 from stackwright.areas.responses.items import ItemRow
-from stackwright.areas.responses.making import AWAY
 from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.model import Silent
 from stackwright.areas.responses.sending import framed, hidden, listed, pad, pads, spliced
@@ -26,8 +25,9 @@ from stackwright.areas.responses.types import (
 )
 from stackwright.engine.ports import Model
 from stackwright.engine.run import Run
-from stackwright.errors import InvalidRequest, StackwrightError, Unavailable
+from stackwright.errors import InvalidRequest, StackwrightError
 from stackwright.http.call import Json, Stream
+from stackwright.kit.left_behind import LeftBehind
 from stackwright.storage.sql import Script
 from stackwright.wire import events
 from stackwright.wire.events import Event
@@ -35,10 +35,6 @@ from stackwright.wire.items import encode
 from stackwright.wire.responses import ResponseRequest
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
-LEFT_SECONDS = 30.0
-"""Longest that what a caller left behind waits for a database that is away."""
 
 
 class Responses:
@@ -55,7 +51,7 @@ class Responses:
         self._store = store
         self._conversations = conversations
         self._background = background
-        self._unfinished: set[asyncio.Task[None]] = set()
+        self._left = LeftBehind()
 
     async def create(self, tenant: str, request: ResponseRequest, raw: bytes) -> Json | Stream:
         """Answer one request; `raw` is its body as it came."""
@@ -162,29 +158,12 @@ class Responses:
         return script
 
     def _keep_later(self, making: "_Making", place: ExitStack) -> None:
-        """The caller is gone, and with it the task: what was said is kept by another, in the same place."""
         making.run.cancel()
-        task = asyncio.get_running_loop().create_task(self._keep_left(making))
-        task.add_done_callback(lambda _: place.close())
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-
-    async def _keep_left(self, making: "_Making") -> None:
-        now = asyncio.get_running_loop().time
-        until = now() + LEFT_SECONDS
-        while True:
-            try:
-                await self._keep(making)
-                return
-            except StackwrightError as error:
-                if not isinstance(error, Unavailable) or now() >= until:
-                    log.warning("What a caller left behind of %s is lost: %s", making.run.response.id, error.message)
-                    return
-            await asyncio.sleep(AWAY)
+        self._left.keep(making.run.response.id, partial(self._keep, making), place)
 
     async def settle(self) -> None:
         """Wait for what is still being kept. Called once, when no request is left."""
-        await asyncio.gather(*self._unfinished, return_exceptions=True)
+        await self._left.settle()
 
     async def get(self, tenant: str, id: str, query: RetrieveQuery) -> Json | Stream:
         """Return a stored response, or the rest of the stream that makes it."""
