@@ -151,11 +151,7 @@ class Responses:
         conversation = making.ready.talk.conversation
         assert conversation is not None
         items = [*making.ready.talk.new, *making.run.turn.output]
-
-        def script() -> Script[None]:
-            return self._conversations.appending(making.tenant, conversation, items)
-
-        return script
+        return partial(self._conversations.appending, making.tenant, conversation, items)
 
     def _keep_later(self, making: "_Making", place: ExitStack) -> None:
         making.run.cancel()
