@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackwright.errors import InvalidRequest
+from stackwright.wire.given import parse_input
 from stackwright.wire.include import hide, may_hide
 from stackwright.wire.items import (
     FunctionCall,
@@ -21,7 +22,6 @@ from stackwright.wire.items import (
     decode,
     decode_many,
     encode,
-    parse_input,
 )
 from tests.schemas import document, needs_schemas, validate
 

@@ -21,7 +21,7 @@ from stackwright.http.call import Stream
 from stackwright.ports.tools import ToolAddress
 from stackwright.providers.tool_runtime.reach import Reach
 from stackwright.testing.upstream import Upstream, answer, completion, stream
-from stackwright.wire.items import parse_input
+from stackwright.wire.given import parse_input
 from stackwright.wire.server_tools import MCPTool
 from stackwright.wire.tools import McpApproval, McpFilter, McpTool
 from tests.areas.responses.asking import Asking, Body, called, said, served

@@ -6,7 +6,8 @@ from typing import Any
 
 from stackwright.app.carry.values import Unfit, without_nulls
 from stackwright.errors import InvalidRequest
-from stackwright.wire.items import Item, ItemReference, parse_input
+from stackwright.wire.given import parse_input
+from stackwright.wire.items import Item, ItemReference
 
 _UNSAID: Mapping[str, Mapping[str, Any]] = {
     "web_search_call": {"action": {"type": "search", "query": ""}},

@@ -19,8 +19,9 @@ from stackwright.http.call import Json
 from stackwright.ids import mint
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Script
+from stackwright.wire.given import parse_input
 from stackwright.wire.include import hide, may_hide
-from stackwright.wire.items import InputItem, Item, ItemReference, decode_many, encode, parse_input
+from stackwright.wire.items import InputItem, Item, ItemReference, decode_many, encode
 
 _metadata = msgspec.json.Decoder(dict[str, str]).decode
 

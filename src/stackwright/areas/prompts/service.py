@@ -41,7 +41,7 @@ from stackwright.errors import InvalidRequest
 from stackwright.kit.page import PageQuery
 from stackwright.storage.sql import Migration, Script, SqlBackend
 from stackwright.storage.sql.aging import Sweep
-from stackwright.wire.items import parse_input
+from stackwright.wire.given import parse_input
 from stackwright.wire.responses import PromptRef
 
 

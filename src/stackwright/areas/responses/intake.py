@@ -22,7 +22,8 @@ from stackwright.engine.ports import Tools
 from stackwright.engine.state import Approved, AskModel, Frame, Turn
 from stackwright.errors import InvalidRequest
 from stackwright.kit.decoding import from_decoding
-from stackwright.wire.items import Item, parse_input
+from stackwright.wire.given import parse_input
+from stackwright.wire.items import Item
 from stackwright.wire.responses import PromptRef, ResponseRequest
 from stackwright.wire.tools import McpTool
 

@@ -10,7 +10,8 @@ from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.sealing import Seals
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.errors import InvalidRequest, NotFound
-from stackwright.wire.items import Item, ItemReference, decode, decode_many, parse_input
+from stackwright.wire.given import parse_input
+from stackwright.wire.items import Item, ItemReference, decode, decode_many
 from stackwright.wire.responses import ResponseRequest
 
 
