@@ -109,10 +109,10 @@ async def test_a_silent_connection_is_tried_before_others_end_it(
     listen: Listen, postgres_server: PostgresServer, postgres_db: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_bell, "HEARTBEAT", 0.05)
-    postgres_server.sql(f"ALTER DATABASE {postgres_db} SET idle_session_timeout = '300ms'")
+    postgres_server.sql(f"ALTER DATABASE {postgres_db} SET idle_session_timeout = '800ms'")
     bell = await listen("notes")
     await quiet(bell)
-    assert await waited(bell, 0.7) >= 0.7, "a heartbeat was taken for a change"
+    assert await waited(bell, 1.2) >= 1.2, "a heartbeat was taken for a change"
     assert bell.hears
 
 
