@@ -280,6 +280,65 @@ async def test_a_worker_that_drains_ends_what_it_has_and_begins_no_more(queue: J
     assert {state: load.jobs for state, load in (await queue.load()).items()} == {"queued": 1}
 
 
+async def test_a_job_that_is_handed_to_a_worker_with_a_free_slot_is_its_own_when_it_is_there(
+    queue: JobQueue, database: Any
+) -> None:
+    handler = Recorder()
+    worker = Worker(queue, {"response": handler}, slots=1)
+    async with worker.running():
+        await worker.hand_over(lambda: queue.adding("ada", "1", "response", b"payload"), database)
+        assert await queue.state("ada", "1") == "running"
+        await worker.hand_over(lambda: queue.adding("ada", "2", "response", b"quick"), database)
+        assert await queue.state("ada", "2") == "queued"
+        await eventually_seen(handler, "1")
+        await queue.cancel("ada", "1")
+        await ends(queue, "2", "done")
+    assert [(job.id, job.payload, job.attempts) for job in handler.seen] == [("1", b"payload", 1), ("2", b"quick", 1)]
+
+
+async def test_a_job_that_is_handed_over_passes_no_older_one(queue: JobQueue, database: Any) -> None:
+    handler = Recorder()
+    worker = Worker(queue, {"response": handler}, slots=1)
+    async with worker.running():
+        await queue.add("ada", "old", "response", b"")
+        await worker.hand_over(lambda: queue.adding("ada", "new", "response", b""), database)
+        await eventually_seen(handler, "old")
+        assert await queue.state("ada", "new") == "queued"
+
+
+async def test_a_job_that_cannot_be_added_keeps_no_slot(queue: JobQueue, database: Any) -> None:
+    handler = Recorder()
+    worker = Worker(queue, {"response": handler}, slots=1)
+    await queue.add("ada", "1", "response", b"")
+    await queue.cancel("ada", "1")
+    async with worker.running():
+        with pytest.raises(Conflict):
+            await worker.hand_over(lambda: queue.adding("ada", "1", "response", b""), database)
+        await worker.hand_over(lambda: queue.adding("ada", "2", "response", b""), database)
+        assert await queue.state("ada", "2") == "running"
+    assert [job.id for job in handler.seen] == ["2"]
+
+
+async def test_a_job_is_begun_also_when_who_hands_it_over_leaves(queue: JobQueue, database: Any) -> None:
+    handler = Recorder()
+    worker = Worker(queue, {"response": handler})
+    async with worker.running():
+        adding = lambda: queue.adding("ada", "1", "response", b"quick")  # noqa: E731
+        leaving = asyncio.create_task(worker.hand_over(adding, database))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await ends(queue, "1", "done")
+    assert leaving.cancelled()
+
+
+async def test_a_worker_that_drains_takes_nothing_that_is_handed_over(queue: JobQueue, database: Any) -> None:
+    worker = Worker(queue, {"response": Recorder()})
+    async with worker.running():
+        worker.drain()
+        await worker.hand_over(lambda: queue.adding("ada", "1", "response", b""), database)
+        assert await queue.state("ada", "1") == "queued"
+
+
 async def test_a_database_that_is_away_ends_no_job(database: Any) -> None:
     queue = JobQueue(database, "jobs", lease=1.0)
     await queue.prepare()

@@ -199,7 +199,7 @@ async def _responses(
     worker = Worker(queue, {responses.KIND: maker.work}, slots=limits.workers, seconds=limits.seconds)
     await stack.enter_async_context(worker.running())
     await stack.enter_async_context(gauges.watched(queue))
-    return responses.Responses(intake, store, history, responses.Background(store, queue)), worker
+    return responses.Responses(intake, store, history, responses.Background(store, queue, worker)), worker
 
 
 async def _reach(run: RunFile, stack: AsyncExitStack) -> Reach:

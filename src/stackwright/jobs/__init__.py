@@ -3,7 +3,7 @@
     queue = JobQueue(backend, "response_jobs", most_waiting=1000, lease=30)
     await queue.prepare()
 
-To hand work over, in the transaction that makes what the work is about (`RateLimited` rolls it all back):
+To add work, in the transaction that makes what the work is about (`RateLimited` rolls it all back):
 
     def script() -> Script[None]:
         yield table.insert_do(tenant, row)
@@ -16,6 +16,9 @@ To do it, in every process:
     async def respond(job: Job, fence: Fence) -> None: ...
     worker = Worker(queue, {"response": respond}, slots=4, seconds=3600)
     async with worker.running(): ...
+
+A process that does both hands its work over with `await worker.hand_over(script, backend)`: when it has a slot free, the
+transaction that adds a job claims it, or an older one, and it is begun without another.
 
 A handler owns its job until another does. The fence tells: whatever the handler writes, it writes in scripts that begin
 with `yield from fence.holding()`, which raises `LeaseLost` when the job was cancelled, or taken over because this

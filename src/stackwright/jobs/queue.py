@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from stackwright.errors import Conflict
 from stackwright.jobs.statements import Claims, Statements
 from stackwright.jobs.unwritten import QueueFull, Unwritten
-from stackwright.storage.sql import Do, Migration, Script, SqlBackend
+from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 _SWEPT = 20
@@ -120,6 +120,10 @@ class JobQueue:
         if not (yield Do(self._sql.add, (tenant, id, kind, payload, owner, self.lease, self._most_waiting))):
             raise QueueFull(f"Waiting jobs: {self._most_waiting}")
 
+    def claiming(self, owner: str, kinds: Sequence[str]) -> Script[Job | None]:
+        """Become the owner as `claim` does. Nobody works on the job before the script is committed."""
+        return self._taken((yield Do(self._claims_of(kinds).claim, (owner, self.lease))))
+
     def cancelling(self, tenant: str, id: str) -> Script[bool]:
         """End a job that has not ended. True when there was one; from then on its owner can write nothing."""
         return bool((yield Do(self._sql.cancel, (tenant, id))))
@@ -161,14 +165,14 @@ class JobQueue:
         # Reading first keeps an idle worker from taking SQLite's write lock twice a second.
         if not await self._backend.fetch(sql.ready, owner):
             return None
-        return await self._taken(sql.claim, owner)
+        return self._taken(await self._backend.commit(Do(sql.claim, (owner, self.lease))))
 
     async def adopt(self, owner: str, kinds: Sequence[str]) -> Job | None:
         """Become the owner of the oldest job of these kinds whose owner is gone; None when there is none."""
         sql = self._claims_of(kinds)
         if not await self._backend.fetch(sql.orphaned):
             return None
-        return await self._taken(sql.adopt, owner)
+        return self._taken(await self._backend.commit(Do(sql.adopt, (owner, self.lease))))
 
     async def owned(self, owner: str) -> list[Held]:
         """Return the jobs that an owner still has, those that are reserved for it included."""
@@ -207,8 +211,7 @@ class JobQueue:
 
         return await self._backend.transact(script)
 
-    async def _taken(self, sql: str, owner: str) -> Job | None:
-        rows = await self._backend.commit(Do(sql, (owner, self.lease)))
+    def _taken(self, rows: Sequence[Row]) -> Job | None:
         if not rows:
             return None
         job = Job(*rows[0])

@@ -5,12 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from stackwright.errors import StackwrightError, Unavailable
 from stackwright.jobs.queue import Job, JobQueue, LeaseLost
 from stackwright.kit.beside import rounds
 from stackwright.storage.sql import Script
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,16 @@ class Fence:
 
 
 Handler = Callable[[Job, Fence], Awaitable[None]]
+Adding = Callable[[], Script[None]]
+"""Builds a script that adds a job."""
+
+
+class Transacting(Protocol):
+    """What runs scripts in a queue's database."""
+
+    async def transact(self, script: Callable[[], Script[T]]) -> T:
+        """See `SqlBackend`."""
+        ...
 
 
 class _Run:
@@ -77,9 +89,11 @@ class Worker:
         self._slots = slots
         self._seconds = seconds
         self._runs: dict[int, _Run] = {}
+        self._adding: set[asyncio.Task[None]] = set()
+        """Jobs that are being claimed as they are added. Each has its slot."""
         self._idle = asyncio.Event()
         self._idle.set()
-        self._draining = False
+        self._draining = True
         self._closing = False
         self._look_at = 0.0
         self._extend_at = 0.0
@@ -90,6 +104,10 @@ class Worker:
         """Jobs being worked on here."""
         return len(self._runs)
 
+    @property
+    def _full(self) -> bool:
+        return len(self._runs) + len(self._adding) >= self._slots
+
     def drain(self) -> None:
         """Begin no more jobs."""
         self._draining = True
@@ -98,9 +116,31 @@ class Worker:
         """Wait until no job is being worked on here."""
         await self._idle.wait()
 
+    async def hand_over(self, adding: Adding, database: Transacting) -> None:
+        """Add a job, committed on return. When a slot is free here, the job, or one that has waited for longer, is
+        claimed in the same transaction and begun at once."""
+        if self._full or self._draining:
+            await database.transact(adding)
+            self._queue.woken.set()
+        else:
+            # Shielded: a job that was claimed must be begun, also when who added it is gone by then.
+            task = asyncio.create_task(self._add_and_begin(adding, database))
+            self._adding.add(task)
+            task.add_done_callback(self._adding.discard)
+            await asyncio.shield(task)
+
+    async def _add_and_begin(self, adding: Adding, database: Transacting) -> None:
+        def script() -> Script[Job | None]:
+            yield from adding()
+            return (yield from self._queue.claiming(self._queue.owner, self._kinds))
+
+        if (job := await database.transact(script)) is not None:
+            self._begin(job)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Worker"]:
         """Work until the block is left. What has not ended then is left to others."""
+        self._draining = False
         looking = asyncio.create_task(self._rounds())
         try:
             yield self
@@ -109,6 +149,7 @@ class Worker:
             self._closing = self._draining = True
             self._queue.woken.set()
             await looking
+            await asyncio.gather(*self._adding, return_exceptions=True)
             await self._hand_back()
 
     async def _hand_back(self) -> None:
@@ -146,7 +187,7 @@ class Worker:
 
     async def _claimed(self) -> Job | None:
         owner = self._queue.owner
-        if len(self._runs) < self._slots:
+        if not self._full:
             return await self._queue.claim(owner, self._kinds)
         # Nobody waits for a process that died: what it left behind is not kept waiting for a slot.
         return await self._queue.adopt(owner, self._kinds)

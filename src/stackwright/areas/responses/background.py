@@ -15,7 +15,7 @@ from stackwright.areas.responses.store import ResponseStore, StoredResponse, Who
 from stackwright.engine.signals import Cancelled
 from stackwright.errors import InvalidRequest
 from stackwright.http.call import Json, Stream
-from stackwright.jobs import JobQueue
+from stackwright.jobs import JobQueue, Worker
 from stackwright.storage.sql import Script
 from stackwright.wire import events
 from stackwright.wire.events import Event
@@ -32,18 +32,18 @@ _encode = msgspec.json.Encoder().encode
 class Background:
     """Hands responses over, cancels them, and lets callers read along."""
 
-    def __init__(self, store: ResponseStore, queue: JobQueue) -> None:
-        """`queue` is in the same database as the responses."""
+    def __init__(self, store: ResponseStore, queue: JobQueue, worker: Worker) -> None:
+        """`queue` is in the same database as the responses; `worker` is this process's part of its work."""
         self._store = store
         self._queue = queue
+        self._worker = worker
 
     async def begin(self, tenant: str, request: ResponseRequest, ready: Ready, raw: bytes) -> Json | Stream:
         """Hand a response over, committed on return: from then on it ends, whatever happens to this process."""
         response = replace(ready.turn.frame.response, status="queued")
         prompt = response.prompt.version if response.prompt else None
         given = Given(msgspec.Raw(raw), response.created_at, bool(request.stream), prompt)
-        await self._store.transact(lambda: self._handing_over(tenant, response, ready, given))
-        self._queue.woken.set()
+        await self._worker.hand_over(lambda: self._handing_over(tenant, response, ready, given), self._store)
         if request.stream:
             return Stream(self._follow(tenant, response.id, -1, pads(request)))
         return Json(_encode(response))

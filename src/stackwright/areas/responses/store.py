@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -23,6 +24,8 @@ from stackwright.storage.sql.writer import WriteQueue
 from stackwright.wire.events import Event
 from stackwright.wire.items import encode
 from stackwright.wire.responses import Response
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -163,9 +166,9 @@ class ResponseStore(Store[StoredResponse]):
         yield from self.items.deleting(tenant, id)
         yield from self.journal.deleting(tenant, id)
 
-    async def transact(self, script: Callable[[], Script[None]]) -> None:
+    async def transact(self, script: Callable[[], Script[T]]) -> T:
         """Run a script that writes here, committed on return."""
-        await self._queue.transact(script)
+        return await self._queue.transact(script)
 
     async def get(self, tenant: str, id: str) -> Whole:
         """Return a response."""
