@@ -9,8 +9,9 @@ from bench import load
 from bench.report import Times
 from bench.upstream import CHUNKS, INPUTS
 
-On = Literal["sqlite", "postgres"]
+On = Literal["sqlite", "postgres", "sqlite-2", "postgres-2"]
 DATABASES: Mapping[On, str] = {"sqlite": "SQLite", "postgres": "Postgres"}
+PAIRS: Mapping[On, str] = {"sqlite-2": "SQLite, 2 processes", "postgres-2": "Postgres, 2 processes"}
 
 QUESTION = [{"role": "user", "content": "Tell me about foxes, dogs and bands. " * 25}]
 EVENTS = CHUNKS + 3
@@ -112,6 +113,10 @@ ROWS = [
             goal=565,
         )
         for on, database in DATABASES.items()
+    ),
+    *(
+        Load(name=f"response, stored ({database})", request=response(), base=chat(), on=on, requests=2000)
+        for on, database in PAIRS.items()
     ),
     *(
         Load(

@@ -10,33 +10,28 @@ from tempfile import TemporaryDirectory
 
 from tests.servers import PostgresServer
 
-from bench import installed, kept, load, prompts, report, responses
+from bench import installed, kept, load, prompts, report, responses, streams
 from bench.report import Line
 from bench.rounds import FULL, QUICK, Effort, one_round
 from bench.rows import ROWS, Load, chat
 from bench.servers import Server, Upstream, bare, ours
 
-PREFIX = {"bare": "", "sqlite": "up/", "postgres": "up/"}
-
 
 @contextmanager
 def everything(folder: Path) -> Iterator[tuple[Upstream, Mapping[str, Server]]]:
-    """Start the upstream, the bare proxy, and Stackwright on each database."""
+    """Start the upstream, the bare proxy, and Stackwright on each database, with one process and with two."""
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream())
         postgres = PostgresServer()
         stack.callback(postgres.remove)
-        sql: dict[str, object] = {
-            "type": "sql_postgres",
-            "db": postgres.create_database(),
-            "password": postgres.password,
-        }
+        sql: dict[str, object] = {"type": "sql_postgres", "password": postgres.password}
         sql |= {"host": postgres.host, "port": postgres.port, "user": postgres.user}
-        servers = {
-            "bare": bare(upstream, folder),
-            "sqlite": ours("sqlite", upstream, folder / "sqlite"),
-            "postgres": ours("postgres", upstream, folder / "postgres", sql),
-        }
+        servers = {"bare": bare(upstream, folder)}
+        for workers, suffix in ((1, ""), (2, "-2")):
+            one, other = f"sqlite{suffix}", f"postgres{suffix}"
+            servers[one] = ours(one, upstream, folder / one, workers=workers)
+            database = {**sql, "db": postgres.create_database()}
+            servers[other] = ours(other, upstream, folder / other, database, workers=workers)
         yield upstream, {name: stack.enter_context(server) for name, server in servers.items()}
 
 
@@ -45,8 +40,8 @@ def measure(row: Load, servers: Mapping[str, Server], effort: Effort) -> Line:
     requests = max(16, round(row.requests * effort.share))
     floor, own = [], []
     for _ in range(effort.rounds):
-        floor.append(one_round(servers["bare"], (row.base or row.request)(PREFIX["bare"]), requests))
-        own.append(one_round(servers[row.on], row.request(PREFIX[row.on]), requests))
+        floor.append(one_round(servers["bare"], (row.base or row.request)(""), requests))
+        own.append(one_round(servers[row.on], row.request("up/"), requests))
     scale = {"µs": 1e6, "ms": 1e3}[row.unit] / row.parts
     results = [each.result for each in own]
     return Line(
@@ -126,6 +121,7 @@ def figures(effort: Effort, only: str) -> Iterator[Line]:
         groups: Mapping[str, Callable[[], Iterator[Line]]] = {
             "first chunk": lambda: first_chunk(upstream, servers, effort),
             "stored": lambda: kept.stored(servers, effort),
+            "open streams": lambda: streams.held(servers, effort),
             "chains": lambda: responses.chains(servers, effort),
             "background": lambda: responses.background(servers, effort),
             "conversations": lambda: kept.conversations(servers, effort),

@@ -117,11 +117,14 @@ def bare(upstream: Upstream, folder: Path) -> Server:
     return Server("bare", ["bench.bare", upstream.url, "--port", str(port)], port, folder / "bare.log")
 
 
-def ours(name: str, upstream: Upstream, folder: Path, sql: Mapping[str, object] | None = None) -> Server:
+def ours(
+    name: str, upstream: Upstream, folder: Path, sql: Mapping[str, object] | None = None, *, workers: int = 1
+) -> Server:
     """Return Stackwright, not started, with its state in `folder`, or what is stored in the backend `sql`."""
     folder.mkdir()
     run_file = folder / "run.yaml"
     backend = json.dumps(sql or {"type": "sql_sqlite", "db_path": f"{folder}/sql.db"})
     run_file.write_text(RUN_FILE.format(upstream=upstream.url, folder=folder, sql=backend))
     port = free_port()
-    return Server(name, ["stackwright", "serve", str(run_file), "--port", str(port)], port, folder / "log")
+    command = ["stackwright", "serve", str(run_file), "--port", str(port), "--workers", str(workers)]
+    return Server(name, command, port, folder / "log")

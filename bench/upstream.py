@@ -1,7 +1,7 @@
 """A model vendor that costs next to nothing: it speaks OpenAI's shapes from ready-made bytes.
 
-`model` chooses the behaviour: `m` streams as fast as it can, `paced` an event every 5 ms, and `brief` only
-three events, so far apart that the first is on its own.
+`model` chooses the behaviour: `m` streams as fast as it can, `paced` an event every 5 ms, `waits` one event and the
+next when nobody waits any more, and `brief` only three events, so far apart that the first is on its own.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import uvloop
 
 CHUNKS = 200
 """Content chunks in a stream; the finish and `[DONE]` come on top."""
-PACES = {b"paced": 0.005, b"brief": 0.02}
+PACES = {b"paced": 0.005, b"brief": 0.02, b"waits": 3600.0}
 """Seconds between two events of a stream, by model."""
 INPUTS, DIMENSIONS = 64, 384
 
@@ -65,7 +65,10 @@ MODELS = _answer(
     json.dumps(
         {
             "object": "list",
-            "data": [{"id": i, "object": "model", "created": 0, "owned_by": "bench"} for i in ("m", "paced", "brief")],
+            "data": [
+                {"id": i, "object": "model", "created": 0, "owned_by": "bench"}
+                for i in ("m", "paced", "waits", "brief")
+            ],
         }
     ).encode()
 )
