@@ -17,8 +17,8 @@ To do it, in every process:
     worker = Worker(queue, {"response": respond}, slots=4, seconds=3600)
     async with worker.running(): ...
 
-A process that does both hands its work over with `await worker.hand_over(script, backend)`: when it has a slot free, the
-transaction that adds a job claims it, or an older one, and it is begun without another.
+A process that does both hands its work over with `await worker.hand_over(script, backend)`: when it has a slot free,
+the transaction that adds a job claims it, or an older one, and it is begun without another.
 
 A handler owns its job until another does. The fence tells: whatever the handler writes, it writes in scripts that begin
 with `yield from fence.holding()`, which raises `LeaseLost` when the job was cancelled, or taken over because this
