@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,11 @@ from tests.servers import free_port
 
 STARTED_WITHIN = 120.0
 """Seconds. Costs nothing where a server starts in one, and lets a machine with a dozen things to do be slow."""
+
+
+def _on_one_cpu() -> None:
+    """Leave the embedded model one thread: two wait for each other wherever the tests have to share the processors."""
+    os.sched_setaffinity(0, {random.choice(list(os.sched_getaffinity(0)))})
 
 
 class Answer:
@@ -68,6 +74,7 @@ class RunningServer:
         self._command = [str(part) for part in command]
         self._terminal = terminal
         self._environ = {**os.environ, "HOME": str(folder), **(environ or {})}
+        self._prepare = _on_one_cpu if run_file is None or "llama-cpp" in run_file else None
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -79,7 +86,9 @@ class RunningServer:
         command = [*self._command, "serve", *self._named, "--port", str(self.port), *self._options]
         with self.log.open("ab") as log:
             stderr = log if self._terminal is None else self._terminal
-            self.process = subprocess.Popen(command, stdout=log, stderr=stderr, env=self._environ, cwd=self.folder)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=stderr, env=self._environ, cwd=self.folder, preexec_fn=self._prepare
+            )
         try:
             self.wait_for("/health")
         except BaseException:
