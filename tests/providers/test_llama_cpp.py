@@ -253,7 +253,7 @@ async def test_what_is_no_text_is_refused_by_its_place(model: LlamaCpp, type_: s
 async def test_a_prompt_longer_than_the_context_is_refused_with_openais_code(model: LlamaCpp) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await model.chat.complete(call(messages=[{"role": "user", "content": "word " * 1100}]))
-    assert refused.value.code == "context_length_exceeded"
+    assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
     assert re.fullmatch(
         r"The prompt has 11\d\d tokens, more than the 1024 of this model's context. "
         "Shorten it, or ask a model with a longer one.",

@@ -8,6 +8,7 @@ import msgspec
 
 from stackwright.errors import InvalidRequest, StackwrightError, Unavailable, UpstreamError
 from stackwright.ports.inference import Chunk, Usage
+from stackwright.providers.inference.llama_parameters import Kind
 from stackwright.providers.inference.llama_request import TOO_LONG, Request
 
 
@@ -77,13 +78,13 @@ _EVENT: msgspec.json.Decoder[_Event | None] = msgspec.json.Decoder(_Event | None
 _PROGRESS = msgspec.json.Decoder(_Progress)
 
 
-def read(event: str, index: int) -> Piece | None:
+def read(event: str, index: int, kind: Kind) -> Piece | None:
     """Return what an event adds to choice `index`, or None when it only reports progress. An error event raises."""
     said = _EVENT.decode(event)
     if said is None or said.prompt_progress:
         return None
     if said.error is not None:
-        raise _failure(said.error)
+        raise _failure(said.error, kind)
     choice = said.choices[0] if said.choices else _Choice()
     piece = Piece(
         index=index,
@@ -105,18 +106,19 @@ def counted(event: str) -> int | None:
         return None
     if said.error is not None:
         if said.error.n_prompt_tokens is None:
-            raise _failure(said.error)
+            raise _failure(said.error, "chat")
         return said.error.n_prompt_tokens
     if not said.prompt_progress:
         return None
     return _PROGRESS.decode(said.prompt_progress).total
 
 
-def _failure(error: _Error) -> StackwrightError:
+def _failure(error: _Error, kind: Kind) -> StackwrightError:
     if error.type == "exceed_context_size_error":
         return InvalidRequest(
             f"The prompt has {error.n_prompt_tokens} tokens, more than the {error.n_ctx} of this model's context. "
             "Shorten it, or ask a model with a longer one.",
+            param="messages" if kind == "chat" else "prompt",
             code=TOO_LONG,
         )
     if 400 <= error.code < 500:

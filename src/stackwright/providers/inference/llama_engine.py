@@ -13,6 +13,7 @@ import msgspec
 from stackwright.errors import InvalidRequest, Unavailable, UpstreamError
 from stackwright.providers.inference.llama_answer import Piece, counted, invalid, read
 from stackwright.providers.inference.llama_loading import Loaded, Settings, load
+from stackwright.providers.inference.llama_parameters import Kind
 from stackwright.providers.inference.llama_request import Request
 
 Handle = Callable[[bytes, Callable[[str], bool]], None]
@@ -134,7 +135,7 @@ class Engine:
         handle = self._handle(request)
         for index, body in enumerate(request.bodies):
             if not self._stopped(flow):
-                self._choice(handle, body, index, flow)
+                self._choice(handle, body, index, request.kind, flow)
         # What was cut must not look like an answer.
         if self._closing:
             raise _closing()
@@ -174,9 +175,9 @@ class Engine:
     def _stopped(self, flow: Flow) -> bool:
         return flow.stopped or self._closing
 
-    def _choice(self, handle: Handle, body: bytes, index: int, flow: Flow) -> None:
+    def _choice(self, handle: Handle, body: bytes, index: int, kind: Kind, flow: Flow) -> None:
         def heard(event: str) -> bool:
-            if piece := read(event, index):
+            if piece := read(event, index, kind):
                 flow.put(piece)
             return self._stopped(flow)
 
