@@ -17,7 +17,8 @@ from tests.storage.sql.databases import settings_for
 class TestPostgres(SqlContract):
     @pytest.fixture
     async def backend(self, postgres_server: PostgresServer, postgres_db: str) -> AsyncIterator[PostgresDatabase]:
-        database = PostgresDatabase(settings_for(postgres_server, postgres_db), name="sql_default")
+        settings = settings_for(postgres_server, postgres_db, pool_timeout=60)
+        database = PostgresDatabase(settings, name="sql_default")
         await database.open()
         yield database
         await database.close()

@@ -215,7 +215,7 @@ async def test_a_crowd_never_gets_more_connections_than_pool_and_overflow(
     postgres_server: PostgresServer, postgres_db: str, open_database: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool, "SPARE_SECONDS", 0.2)
-    database = await open_database(pool_size=3, max_overflow=4)
+    database = await open_database(pool_size=3, max_overflow=4, pool_timeout=60)
     crowd = asyncio.gather(*(database.fetch("SELECT pg_sleep(0.02)") for _ in range(200)))
     most = 0
     while not crowd.done():
