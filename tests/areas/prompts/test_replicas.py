@@ -39,10 +39,11 @@ storage:
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningServer]]:
     """Two server processes on one database."""
     folder = tmp_path_factory.mktemp("replicas")
-    backend = f"{{type: sql_sqlite, db_path: {folder / 'sql.db'}}}"
+    backend = f"{{type: sql_sqlite, pool_timeout: 30, db_path: {folder / 'sql.db'}}}"
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        backend = f'{{type: sql_postgres, connection_string: "{server.url(server.create_database())}"}}'
+        url = server.url(server.create_database())
+        backend = f'{{type: sql_postgres, pool_timeout: 30, connection_string: "{url}"}}'
     with ExitStack() as stack:
         started = []
         for name in ("one", "two"):
