@@ -27,8 +27,11 @@ _HOST = re.compile(r"[\w.:%-]{1,255}")
 _PORTS = {"http": 80, "https": 443}
 _FIRST_FREE_PORT = 1024
 _NAT64 = IPv6Network("64:ff9b::/96")
-_PRIVATE_TO_US = (IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
-"""Networks that `is_global` of some Python releases takes for public: local NAT64, and IPv4 in IPv6's oldest form."""
+_PRIVATE_TO_US = tuple(
+    map(IPv6Network, ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96", "fec0::/10", "3fff::/20", "5f00::/16"))
+)
+"""Networks that `is_global` of some Python releases takes for public: local NAT64, IPv4 in two old forms of IPv6,
+addresses of a site, of documents, and of routers' segments."""
 
 
 class Forbidden(InvalidRequest):
