@@ -10,6 +10,7 @@ import psutil
 import pytest
 from openai import OpenAI
 
+from stackwright.areas.files import plain_name
 from tests.areas.files.conftest import LIMIT
 from tests.areas.files.forms import END, HEADERS, PURPOSE, field, file, file_head
 from tests.running import RunningServer
@@ -90,6 +91,14 @@ def test_nothing_of_a_file_runs_in_a_browser(server: RunningServer, client: Open
     headers = server.get(f"/v1/files/{page.id}/content", authorization="Bearer key-a").headers
     assert headers["content-disposition"].startswith("attachment; filename*=UTF-8''a%20%")
     assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("../a.txt", "a.txt"), ("C:\\b.txt", "b.txt"), ("..", "file"), ("a/.", "file"), ("", "file"), (".env", ".env")],
+)
+def test_a_name_leads_to_no_folder(given: str, name: str) -> None:
+    assert plain_name(given) == name
 
 
 def test_an_empty_file_comes_back_empty(client: OpenAI) -> None:

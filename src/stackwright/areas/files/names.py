@@ -9,10 +9,10 @@ _LONGEST = 255
 
 
 def plain_name(filename: str) -> str:
-    """Return a name without folders, control characters and half letters."""
+    """Return a name without folders, control characters and half letters, which is no folder itself."""
     last = filename.replace("\\", "/").rpartition("/")[2]
     name = "".join(letter for letter in last if letter.isprintable())[-_LONGEST:]
-    return name or "file"
+    return name if name.strip(".") else "file"
 
 
 def media_type(filename: str, sent: str | None) -> str:
