@@ -147,6 +147,20 @@ async def test_bytes_whose_row_never_came_go_and_the_others_stay(
         await store.add("t", row("file-orphan"))
 
 
+async def test_a_file_that_is_deleted_before_its_bytes_are_read_is_not_found(
+    files: tuple[Files, FileStore, Folder],
+) -> None:
+    service, store, folder = files
+    await store.spare("file-a")
+    await put(folder, "file-a")
+    await store.add("t", row("file-a"))
+    found = await service.row("t", "file-a")
+    assert [piece async for piece in service.read("t", found)] == [b"abc"]
+    await service.delete("t", "file-a")
+    with pytest.raises(NotFound):
+        await anext(service.read("t", found))
+
+
 async def test_a_file_whose_time_is_over_goes_with_its_bytes(
     files: tuple[Files, FileStore, Folder], tmp_path: Path
 ) -> None:

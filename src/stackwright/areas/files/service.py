@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from msgspec import UNSET
 from stackwright.areas.files.names import media_type, plain_name
 from stackwright.areas.files.store import FileStore, StoredFile
 from stackwright.areas.files.types import File, FileDeleted, FileList, FilesQuery, NewFile
-from stackwright.errors import InvalidRequest
+from stackwright.errors import InvalidRequest, StackwrightError
 from stackwright.http.body import from_pairs
 from stackwright.http.call import Download
 from stackwright.http.form import FilePart, Form
@@ -65,9 +65,15 @@ class Files:
         """Return what is known of a file. `NotFound` when the tenant has none, or its time is over."""
         return await self._store.get(tenant, file_id)
 
-    def read(self, row: StoredFile) -> AsyncGenerator[bytes, None]:
-        """Return a file's bytes in pieces."""
-        return self._blobs.reading(row.id, row.bytes)
+    async def read(self, tenant: str, row: StoredFile) -> AsyncGenerator[bytes, None]:
+        """Return a file's bytes in pieces. `NotFound` when it was deleted since its row was read."""
+        try:
+            async with aclosing(self._blobs.reading(row.id, row.bytes)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except StackwrightError:
+            await self.row(tenant, row.id)
+            raise
 
     async def page(self, tenant: str, query: FilesQuery) -> FileList:
         """Return some files."""
@@ -84,7 +90,7 @@ class Files:
             (b"x-content-type-options", b"nosniff"),
             (b"etag", f'"{row.sha256}"'.encode()),
         ]
-        return Download(self.read(row), row.bytes, headers)
+        return Download(self.read(tenant, row), row.bytes, headers)
 
     async def delete(self, tenant: str, file_id: str) -> FileDeleted:
         """Delete a file: nobody finds it any more, then its bytes go."""

@@ -1,8 +1,8 @@
 """Files in a model's input: named by id or URL in the items that are kept, sent by their bytes."""
 
 import base64
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -52,7 +52,7 @@ class Attachments:
         budget = _Budget(self._most)
         rows = await self._rows(tenant, named, budget)
         fetched = await self._fetched(linked, budget, later=later) if linked else {}
-        found = _Found(rows, {file_id: await self._url(row) for file_id, row in rows.items()}, fetched)
+        found = _Found(rows, {file_id: await self._url(tenant, row) for file_id, row in rows.items()}, fetched)
         return [_filled(item, found) for item in items]
 
     async def _rows(self, tenant: str, named: Sequence[str], budget: "_Budget") -> dict[str, StoredFile]:
@@ -74,16 +74,15 @@ class Attachments:
         return dict.fromkeys(urls, Download(data=b"", content_type=_BINARY, filename=""))
 
     async def _row(self, tenant: str, id: str) -> StoredFile:
-        try:
+        with _there(id):
             return await self._files.row(tenant, id)
-        except NotFound:
-            raise NotFound("file", id, param="input") from None
 
-    async def _url(self, row: StoredFile) -> str:
+    async def _url(self, tenant: str, row: StoredFile) -> str:
         data = bytearray()
-        async with aclosing(self._files.read(row)) as pieces:
-            async for piece in pieces:
-                data += piece
+        with _there(row.id):
+            async with aclosing(self._files.read(tenant, row)) as pieces:
+                async for piece in pieces:
+                    data += piece
         return _data_url(row.content_type, row.filename, data)
 
 
@@ -111,6 +110,15 @@ class _Found(NamedTuple):
     urls: Mapping[str, str]
     """What was uploaded, as `data:` URLs by ids."""
     fetched: Mapping[str, Download]
+
+
+@contextmanager
+def _there(file_id: str) -> Iterator[None]:
+    """Name the parameter that names a file that is not there."""
+    try:
+        yield
+    except NotFound:
+        raise NotFound("file", file_id, param="input") from None
 
 
 def _file_id(part: MessagePart) -> str | None:
