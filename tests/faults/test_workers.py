@@ -59,6 +59,10 @@ def test_figures_are_those_of_all_workers_and_outlive_one(server: RunningServer)
     asked = 40
     for _ in range(asked):
         assert server.post("/v1/chat/completions", CHAT).status == 200
+    # A worker answers first and counts then.
+    deadline = time.monotonic() + 20
+    while _count(server) < asked:
+        assert time.monotonic() < deadline
     assert [_count(server) for _ in range(10)] == [asked] * 10
     victim = _workers(server)[0]
     victim.send_signal(signal.SIGKILL)
