@@ -280,6 +280,13 @@ async def test_who_does_not_speak_http_has_no_file(words: bytes) -> None:
     assert error.message == "Error while downloading the file from 'localhost'. What came is not HTTP."
 
 
+@pytest.mark.parametrize("piece", [play.chunk(b"x") * 10_000, b"1;" + b"e" * 60_000 + b"\r\nx\r\n"])
+async def test_a_file_in_crumbs_is_left_before_it_takes_the_loop(piece: bytes) -> None:
+    crumbs: Script = [play.head(200, {"transfer-encoding": "chunked"}), *[piece] * 400, play.silence]
+    error = await refused(crumbs, most=1 << 30)
+    assert error.message == "Error while downloading the file from 'localhost'. What came is not HTTP."
+
+
 async def test_compressed_files_are_left_alone() -> None:
     bomb = gzip.compress(bytes(10 * MOST))
     error = await refused(play.answer(bomb, headers={"content-encoding": "gzip"}))

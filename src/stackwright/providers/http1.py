@@ -11,6 +11,8 @@ from typing import NamedTuple, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 HEAD_LIMIT = 64 * 1024
+FRAMING_LIMIT = 1024 * 1024
+"""Bytes around a body's pieces, beside as many as are in them. To read a crumb takes longer than to send it."""
 READ_AHEAD = 256 * 1024
 LINGER_SECONDS = 1.0
 
@@ -89,7 +91,7 @@ class Connection(asyncio.Protocol):
         """Start an exchange."""
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces = []
-        self._buffered = self._beside = self.status = 0
+        self._buffered = self._beside = self._framing = self.status = 0
         self._done = self._framed = self._paused = self._keep_alive = self._moved = False
         self._started = self._last = self._loop.time()
         if self._transport is None:
@@ -187,6 +189,7 @@ class Connection(asyncio.Protocol):
             return
         self._last = self._loop.time()
         self._beside += len(data)
+        buffered = self._buffered
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -203,6 +206,9 @@ class Connection(asyncio.Protocol):
         if self._beside > HEAD_LIMIT and not self._done:
             part = "trailer" if self._moved else "header"
             self._fail(Garbled(f"the answer's {part} exceeds {HEAD_LIMIT} bytes"))
+        self._framing += len(data) - 2 * (self._buffered - buffered)
+        if self._framing > FRAMING_LIMIT and not self._done:
+            self._fail(Garbled(f"the answer's pieces have {FRAMING_LIMIT} bytes more around them than in them"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
