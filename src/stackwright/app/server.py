@@ -85,10 +85,12 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gathering = _Transport(transport)
         super().connection_made(cast("asyncio.Transport", self._gathering))
-        self._expect_head()
+        # Before its first byte a connection is as idle as between two requests. Clients open them ahead.
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_done()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -96,6 +98,8 @@ class Protocol(HttpToolsProtocol):
             # Java's client offers HTTP/2 with every request. To ignore the offer is to answer in HTTP/1.1, but the
             # parser takes it for an acceptance and drops the body.
             data = _H2C.sub(b"", data, count=1)
+        if self.timeout_keep_alive_task is not None:
+            self._expect_head()
         super().data_received(data)
         if self._head_timer is not None:
             self._head_bytes += len(data)
