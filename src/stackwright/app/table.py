@@ -71,7 +71,7 @@ def _try(url: str, chat: str | None, *, keys: bool) -> str:
     """A command to copy, on one line; without a model, or a database, the probe that works anyway."""
     if chat is None:
         return f"  Try: curl {url}/ready"
-    body = {"model": chat, "store": True, "messages": [{"role": "user", "content": "Say hello."}]}
+    body = {"model": chat, "messages": [{"role": "user", "content": "Say hello."}]}
     headers = [*(["authorization: Bearer YOUR_KEY"] if keys else []), "content-type: application/json"]
     given = " ".join(f"-H '{header}'" for header in headers)
     return f"  Try: curl {url}/v1/chat/completions {given} -d '{json.dumps(body)}'"
