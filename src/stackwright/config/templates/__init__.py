@@ -73,7 +73,7 @@ TEMPLATES: Mapping[str, Template] = {
     "vllm": Template(
         summary="the models of a vLLM server, state in SQLite",
         models="vllm",
-        note="Set VLLM_URL where the default below is wrong: its address, up to and with /v1.",
+        note="Set VLLM_URL where the default below is wrong: its address, up to and including /v1.",
     ),
     "openai": Template(
         summary="OpenAI's models, state in SQLite",

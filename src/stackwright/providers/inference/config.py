@@ -19,7 +19,7 @@ class Config(Section):
     """Where the vendor is, how to get in, and how patient to be."""
 
     base_url: str = Field(
-        description="Address of the API, up to and with its version: `https://host/v1`.",
+        description="Address of the API, up to and including its version: `https://host/v1`.",
         validation_alias=AliasChoices("base_url", "url"),
     )
     api_key: Secret | None = Field(
