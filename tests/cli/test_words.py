@@ -35,7 +35,8 @@ def test_help_lists_every_command_and_each_has_its_own(tmp_path: Path) -> None:
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
     done = run(tmp_path, "sreve")
     assert done.returncode == 2
-    assert "sreve" in done.stderr
+    assert "No such command 'sreve'. Did you mean 'serve'?" in done.stderr
+    assert "No such command 'teapot'." in run(tmp_path, "teapot").stderr
 
 
 @pytest.mark.parametrize("template", NAMES)

@@ -1,5 +1,6 @@
 """The `stackwright` command. Each subcommand is a file, imported only when it is asked for."""
 
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -31,6 +32,14 @@ class _Lazy(click.Group):
             return None
         command: click.Command = import_module(f"stackwright.cli.{_COMMANDS[cmd_name]}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = get_close_matches(args[0], _COMMANDS, 1)
+        if near and args[0] not in _COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
