@@ -147,6 +147,17 @@ def _there(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in files}
 
 
+def test_a_file_that_was_rewritten_in_place_is_not_what_to_carry_from(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        "version: 2\nstorage:\n  backends:\n    kv_default: {type: kv_sqlite, db_path: kv.db}\n"
+        "    sql_default: {type: sql_sqlite, db_path: sql.db}\n"
+    )
+    (tmp_path / "run.yaml.bak").touch()
+    done = run(tmp_path, "migrate", "data", "--from", "run.yaml", "--to", "run.yaml")
+    assert done.stdout.startswith("There is nothing of Llama Stack's to carry over.\n")
+    assert done.stderr == "run.yaml.bak is there. If it is what Llama Stack ran with, say --from run.yaml.bak.\n"
+
+
 def test_a_dry_run_tells_the_same_and_writes_nothing(tmp_path: Path) -> None:
     old = RELEASES["0.3.5"](tmp_path, "http://127.0.0.1:9/v1", None)
     new = tmp_path / "new.yaml"

@@ -1,6 +1,7 @@
 """`stackwright migrate`: an old run file in today's layout."""
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -33,7 +34,11 @@ class _FileOrData(click.Group):
         return rewrite if cmd_name == "OLD.yaml" else super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=_FileOrData, context_settings={"ignore_unknown_options": True})
+@click.group(
+    cls=_FileOrData,
+    context_settings={"ignore_unknown_options": True},
+    epilog="Options for a file, such as -o and --in-place: stackwright migrate OLD.yaml --help",
+)
 def command() -> None:
     """Bring a run file of Llama Stack's into today's layout, and the rows behind it."""
 
@@ -69,10 +74,14 @@ def rewrite(old_yaml: Path, output: Path | None, in_place: bool, diff: bool, che
         click.echo(result.diff(str(old_yaml)), nl=False)
     elif output is not None:
         _write(output, new, like=old_yaml)
+        if result.was_old and not storage_only:
+            _next(old_yaml, output)
     elif not in_place:
         sys.stdout.buffer.write(new)
     elif result.was_old:
-        _replace(old_yaml, new)
+        backup = _replace(old_yaml, new)
+        if not storage_only:
+            _next(backup, old_yaml)
 
 
 command.add_command(data, "data")
@@ -107,8 +116,17 @@ def _report(path: Path, result: Migration) -> None:
     click.echo(f"{path}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}", err=True)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Put the new file in the old one's place, whole or not at all."""
+def _next(old: Path, new: Path) -> None:
+    """Say how to go on: the rows are not in the new file's databases yet, and what reads them wants the old file."""
+    at, to = shlex.quote(str(old)), shlex.quote(str(new))
+    click.echo(
+        f"Wrote {new}. Next: stackwright check {to}; for the rows, stackwright migrate data --from {at} --to {to}",
+        err=True,
+    )
+
+
+def _replace(path: Path, data: bytes) -> Path:
+    """Put the new file in the old one's place, whole or not at all; return where the old one is."""
     target = path.resolve()
     backup = target.with_name(f"{target.name}.bak")
     if backup.exists():
@@ -118,6 +136,7 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError as error:
         _fail(f"{backup} cannot be written: {error.strerror}. Nothing was changed.")
     _write(target, data, like=target)
+    return backup if path.is_symlink() else path.with_name(backup.name)
 
 
 def _write(path: Path, data: bytes, *, like: Path) -> None:

@@ -52,6 +52,9 @@ def command(old_yaml: Path, new_yaml: str, dry_run: bool, set_aside: bool, tenan
         click.echo(json.dumps(_told(report), indent=2))
     else:
         _print(report)
+    backup = Path(f"{old_yaml}.bak")
+    if not report.tallies and backup.exists():
+        click.echo(f"{backup} is there. If it is what Llama Stack ran with, say --from {backup}.", err=True)
     sys.exit(0 if report.good else 1)
 
 

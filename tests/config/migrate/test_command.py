@@ -26,7 +26,10 @@ def test_the_new_file_is_printed_and_the_report_beside_it(old: Path) -> None:
 
 
 def test_in_place_keeps_the_old_file_and_the_permissions(old: Path) -> None:
-    assert run(old.parent, "migrate", "old.yaml", "--in-place").returncode == 0
+    done = run(old.parent, "migrate", "old.yaml", "--in-place")
+    rows = "stackwright migrate data --from old.yaml.bak --to old.yaml"
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith(f"\nWrote old.yaml. Next: stackwright check old.yaml; for the rows, {rows}\n")
     assert old.read_text() == AFTER
     assert old.with_name("old.yaml.bak").read_text() == BEFORE
     assert stat.S_IMODE(old.stat().st_mode) == 0o640
@@ -44,7 +47,10 @@ def test_a_backup_is_never_written_over(old: Path) -> None:
 
 
 def test_output_goes_to_a_file_and_a_link_is_followed(old: Path) -> None:
-    assert run(old.parent, "migrate", "old.yaml", "-o", "new.yaml").returncode == 0
+    done = run(old.parent, "migrate", "old.yaml", "-o", "new.yaml")
+    rows = "stackwright migrate data --from old.yaml --to new.yaml"
+    assert done.returncode == 0
+    assert done.stderr.endswith(f"\nWrote new.yaml. Next: stackwright check new.yaml; for the rows, {rows}\n")
     assert old.with_name("new.yaml").read_text() == AFTER
     link = old.with_name("link.yaml")
     link.symlink_to(old)

@@ -86,7 +86,8 @@ class Adapter:
             section = providers.pop(api)
             section = section if isinstance(section, CommentedSeq) else ()
             names = ", ".join(str(entry.get("provider_id")) for entry in section if isinstance(entry, CommentedMap))
-            self.report.add("dropped", f"providers.{api}", f"There is no API of this name: {names or 'it was empty'}.")
+            gone = f"With it go: {names}." if names else "It was empty."
+            self.report.add("dropped", f"providers.{api}", f"There is no API of this name. {gone}")
 
     def _type(self, api: str, entry: CommentedMap) -> None:
         old, path = str(entry.get("provider_type")), self.paths[id(entry)]
