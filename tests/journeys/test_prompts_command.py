@@ -91,6 +91,29 @@ def test_a_prompt_is_shown_with_its_model_and_settings(prompts: Prompts, tmp_pat
     assert json.loads(prompts("show", "shown", "--json").stdout)["spec"] == {"instructions": "Bye", "model": "n"}
 
 
+def test_a_prompt_is_shown_with_its_messages(prompts: Prompts, tmp_path: Path) -> None:
+    picture = [{"type": "input_text", "text": "{{ city }}"}]
+    messages = [{"role": "user", "content": "What is in {{ city }}?"}, {"role": "user", "content": picture}]
+    shown = '\nuser: What is in {{ city }}?\n\nuser: [{"type": "input_text", "text": "{{ city }}"}]\n\nVERSION'
+    (tmp_path / "both.json").write_text(json.dumps({"name": "both", "instructions": "Hi", "messages": messages}))
+    (tmp_path / "alone.json").write_text(json.dumps({"name": "alone", "messages": messages}))
+    for name, before in ("both", "\nHi\n"), ("alone", "version 1\n"):
+        assert prompts("create", f"{name}.json").exit_code == 0
+        assert before + shown in prompts("show", name).stdout
+
+
+def test_prompts_to_import_need_no_wrapping(prompts: Prompts, tmp_path: Path) -> None:
+    one = {"id": "pmpt_bare", "versions": [{"version": 2, "instructions": "Hi"}]}
+    for content in one, [one], {"data": [one]}:
+        (tmp_path / "bare.json").write_text(json.dumps(content))
+        done = prompts("import", "bare.json")
+        assert (done.exit_code, done.stdout.split()[4]) == (0, "pmpt_bare")
+    (tmp_path / "bare.json").write_text('"x"')
+    assert refusal(prompts("import", "bare.json")) == (
+        "bare.json holds no JSON object: begin it with { and name the fields."
+    )
+
+
 def test_what_is_deleted_comes_back_and_what_is_yanked_does_not(prompts: Prompts) -> None:
     made = json.loads(prompts("create", "-", "--name", "leaving", "--json", stdin="one").stdout)["id"]
     prompts("publish", "leaving", "-", stdin="two")

@@ -23,6 +23,7 @@ class Remote:
     """A server's API under `/v1`."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
+        self._url = url
         self._base = url.rstrip("/").removesuffix("/v1") + "/v1"
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
 
@@ -45,7 +46,7 @@ class Remote:
         if query:
             url += "?" + urlencode(query)
         if not _is_address(url):
-            raise Refused(f"{self._base!r} is no address of a server; try --url http://127.0.0.1:8321")
+            raise Refused(f"{self._url!r} is no address of a server; try --url http://127.0.0.1:8321")
         raw = None if body is None else json.dumps(body).encode()
         try:
             return self._answered(url, method, raw)

@@ -30,12 +30,29 @@ def _read(file: str) -> str:
         raise Refused(f"Cannot read {file}: it is not UTF-8 text (byte {error.start}).") from None
 
 
+def prompts_in(file: str) -> dict[str, Any]:
+    """Return what a file says is to be imported: prompts under `data`, or only a list of them, or one alone."""
+    found = _json_in(file)
+    if isinstance(found, dict) and "versions" in found and "data" not in found:
+        found = [found]
+    if isinstance(found, list):
+        return {"data": found}
+    return _object(file, found)
+
+
 def object_in(file: str) -> dict[str, Any]:
     """Return the JSON object that a file holds."""
+    return _object(file, _json_in(file))
+
+
+def _json_in(file: str) -> Any:
     try:
-        found = json.loads(_read(file))
+        return json.loads(_read(file))
     except ValueError as error:
         raise Refused(f"{file} is no JSON: {error}.") from None
+
+
+def _object(file: str, found: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(f"{file} holds no JSON object: begin it with {{ and name the fields.")
     return found

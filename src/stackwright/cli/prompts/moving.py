@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stackwright.cli.prompts import shown
-from stackwright.cli.prompts.given import object_in
+from stackwright.cli.prompts.given import prompts_in
 from stackwright.cli.remote import Answer, Remote, options
 
 
@@ -32,7 +32,7 @@ def export(server: Remote, prompts: tuple[str, ...]) -> Answer:
 @options
 def import_(server: Remote, file: str, dry_run: bool) -> Answer:
     """Import prompts from FILE under their own ids and version numbers, all or none. What is there stays as it is."""
-    body = object_in(file) | ({"dry_run": True} if dry_run else {})
+    body = prompts_in(file) | ({"dry_run": True} if dry_run else {})
     return Answer(server.post("prompts", "import", body=body), shown.imported)
 
 

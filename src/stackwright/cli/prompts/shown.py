@@ -41,7 +41,14 @@ def prompt(body: Any) -> None:
     for name, value in body["spec"].items():
         if name not in _TEXT:
             click.echo(f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
-    click.echo("\n" + body["prompt"] + "\n")
+    messages = body["spec"].get("messages") or ()
+    if "instructions" in body["spec"] or not messages:
+        click.echo("\n" + body["prompt"])
+    for message in messages:
+        said = message["content"]
+        words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        click.echo(f"\n{click.style(message['role'], fg='cyan')}: {words}")
+    click.echo()
     table(["version", "when", "by", "note"], [_version(one) for one in body["versions"]])
 
 
