@@ -72,6 +72,15 @@ def test_a_request_that_cannot_be_meant_is_refused(
     assert answer.error["param"] == param
 
 
+@pytest.mark.parametrize("slip", ["verison", "variable"])
+def test_a_slip_in_what_names_a_prompt_is_not_the_default_instead(
+    server: RunningServer, prompt_id: str, slip: str
+) -> None:
+    prompt = {"id": prompt_id, "variables": {"city": "Oslo"}, slip: "1"}
+    answer = server.post("/v1/responses", {"model": "echo", "prompt": prompt})
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unknown_parameter", f"prompt.{slip}")
+
+
 def test_a_label_that_is_not_where_it_was_seen_says_where_it_is(server: RunningServer, prompt_id: str) -> None:
     def refusal(path: str, expected: int | None) -> tuple[int, str, str]:
         body = json.dumps({"version": 1, "expected_version": expected}).encode()

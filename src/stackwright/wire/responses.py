@@ -50,7 +50,7 @@ class Reasoning(Struct, kw_only=True):
     mode: str | UnsetType | None = UNSET
 
 
-class PromptRef(Struct, kw_only=True):
+class PromptRef(Struct, kw_only=True, forbid_unknown_fields=True):
     """A prompt that is kept here. `prompt_id` is another name of `id`."""
 
     id: str | None = None
