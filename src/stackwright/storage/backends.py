@@ -169,7 +169,7 @@ class NamedBackends:
         """Look at every backend now. `StackwrightError` says which cannot be used, and why."""
         await self.ping(timeout)
         if troubles := self.troubles():
-            raise StackwrightError("; ".join(told_once(troubles.items())))
+            raise StackwrightError("\n".join(told_once(troubles.items())))
 
     async def start(self) -> None:
         """Open every database once. One that is away is tried again in the background."""
