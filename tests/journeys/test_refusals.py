@@ -11,6 +11,7 @@ from tests.running import RunningServer
 from tests.schemas import needs_schemas, validate
 
 CHAT = "/v1/chat/completions"
+HEALTH = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 USER = {"role": "user", "content": "x"}
 
 REFUSED: list[tuple[str, bytes | dict[str, Any], int, str | None, str]] = [
@@ -79,6 +80,21 @@ def test_no_depth_of_nesting_is_a_bug(server: RunningServer, place: bytes) -> No
 def test_an_unknown_path_is_told_in_the_envelope(server: RunningServer) -> None:
     answer = server.get("/v1/nothing/here")
     assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+    assert answer.error["message"] == "Invalid URL (GET /v1/nothing/here). See /docs for the paths there are."
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/chat/completions", "It is /v1/chat/completions here: let the client's base_url end in /v1."),
+        ("/responses/resp_0", "It is /v1/responses/resp_0 here: let the client's base_url end in /v1."),
+        ("/v1/v1/models", "The client adds /v1 itself: let its base_url end before it."),
+    ],
+)
+def test_a_base_url_without_v1_or_with_two_is_told_so(server: RunningServer, path: str, hint: str) -> None:
+    answer = server.get(path)
+    assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+    assert answer.error["message"] == f"Invalid URL (GET {path}). {hint}"
 
 
 def test_a_wrong_method_is_told_which_are_right(server: RunningServer) -> None:
@@ -146,10 +162,21 @@ def test_headers_without_end_are_cut_off(server: RunningServer) -> None:
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_caller_who_never_finishes_a_request_line_is_let_go(server: RunningServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as raw:
-        raw.sendall(b"GET /hea")
-        assert raw.recv(64).startswith(b"HTTP/1.1 408 ")
+def test_a_caller_who_never_finishes_a_request_line_is_let_go_and_one_who_has_not_begun_may(
+    server: RunningServer,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        idle, slow, blank = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30)) for _ in range(3)
+        )
+        blank.sendall(HEALTH)
+        assert blank.recv(4096).startswith(b"HTTP/1.1 200 ")
+        blank.sendall(b"\r\n")
+        slow.sendall(b"GET /hea")
+        assert slow.recv(64).startswith(b"HTTP/1.1 408 ")
+        assert blank.recv(64).startswith(b"HTTP/1.1 408 ")
+        idle.sendall(HEALTH)
+        assert idle.recv(64).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_compressed_body_is_refused_clearly(server: RunningServer) -> None:

@@ -60,7 +60,17 @@ class Router:
             found = pattern.match(path)
             if found:
                 return candidate, found.groupdict()
-        raise UnknownUrl(f"Invalid URL ({method} {path}). See /docs for the paths there are.")
+        raise UnknownUrl(f"Invalid URL ({method} {path}). {self._hint(path)}")
+
+    def _hint(self, path: str) -> str:
+        if self._has(f"/v1{path}"):
+            return f"It is /v1{path} here: let the client's base_url end in /v1."
+        if path.startswith("/v1/v1/") and self._has(path.removeprefix("/v1")):
+            return "The client adds /v1 itself: let its base_url end before it."
+        return "See /docs for the paths there are."
+
+    def _has(self, path: str) -> bool:
+        return path in self._exact or any(pattern.match(path) for pattern, _ in self._patterns.values())
 
 
 def _wrong_method(method: str, path: str, methods: Methods) -> WrongMethod:
