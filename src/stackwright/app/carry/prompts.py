@@ -58,10 +58,12 @@ async def from_rows(source: ForeignRows, table: Found) -> AsyncGenerator[Importe
 
 def _from(id: str, rows: list[Row]) -> ImportedPrompt:
     versions = [
-        ImportedVersion(version=int(number), prompt=_text(loads(data, "prompt_data")), created_at=seconds(at, "time"))
+        ImportedVersion(
+            version=_number(str(number)), prompt=_text(loads(data, "prompt_data")), created_at=seconds(at, "time")
+        )
         for _, number, _, at, data in rows
     ]
-    default = next((int(row[1]) for row in rows if row[2]), None)
+    default = next((_number(str(row[1])) for row in rows if row[2]), None)
     made = _prompt(id, versions, default)
     made.created_at = versions[0].created_at
     return made

@@ -8,6 +8,9 @@ import msgspec
 _ARBITRARY = frozenset({"input_schema", "parameters", "schema", "variables", "arguments"})
 """What may hold any JSON, whose nulls mean something."""
 
+_OUT_OF_RANGE = 2**53
+"""What no time and no size of ours comes to. SQLite's numbers may be infinite."""
+
 
 class Unfit(Exception):
     """A row that cannot be a row of ours. Its text says why."""
@@ -21,9 +24,11 @@ def loads(text: object, column: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         pass
+    except RecursionError:
+        raise Unfit(f"its {column} is nested too deeply") from None
     try:
         return json.loads(text, parse_constant=lambda _: None)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unfit(f"its {column} is not JSON") from None
 
 
@@ -47,6 +52,8 @@ def seconds(value: object, column: str) -> int:
     """Return a time in seconds."""
     if not isinstance(value, int | float):
         raise Unfit(f"its {column} is empty")
+    if not abs(value) < _OUT_OF_RANGE:
+        raise Unfit(f"its {column} is out of range: {value}")
     return int(value)
 
 
