@@ -161,6 +161,26 @@ async def test_a_file_that_is_deleted_before_its_bytes_are_read_is_not_found(
         await anext(service.read("t", found))
 
 
+async def test_a_file_whose_bytes_cannot_be_removed_is_deleted_and_they_go_later(
+    files: tuple[Files, FileStore, Folder], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, store, folder = files
+    await store.spare("file-a")
+    await put(folder, "file-a")
+    await store.add("t", row("file-a"))
+    kept = tmp_path / "bytes/kept"
+    kept.rename(tmp_path / "away")
+    kept.write_bytes(b"no folder")
+    assert (await service.delete("t", "file-a")).deleted
+    assert "The bytes of file-a, which was deleted, stay for now" in caplog.text
+    with pytest.raises(NotFound):
+        await service.row("t", "file-a")
+    kept.unlink()
+    (tmp_path / "away").rename(kept)
+    await service.tidy(grace=0)
+    assert (list(kept.iterdir()), await store.spares(0)) == ([], [])
+
+
 async def test_a_file_whose_time_is_over_goes_with_its_bytes(
     files: tuple[Files, FileStore, Folder], tmp_path: Path
 ) -> None:
