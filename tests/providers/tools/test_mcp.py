@@ -194,6 +194,23 @@ async def test_a_server_that_says_something_for_ever_is_stopped(end: bytes) -> N
     assert await flood.closed()
 
 
+@pytest.mark.parametrize(
+    ("kind", "crumbs"),
+    [
+        ("application/json", play.chunk(b" ") * 1000),
+        ("text/event-stream", play.chunk(b" ") * 1000),
+        ("text/event-stream", play.chunk(b":\n" * 1000)),
+    ],
+)
+async def test_an_answer_in_crumbs_is_left_before_it_takes_the_loop(kind: str, crumbs: bytes) -> None:
+    head = play.head(200, {"content-type": kind, "transfer-encoding": "chunked"})
+    async with Upstream([[head, *[crumbs] * 1000]]) as flood:
+        async with opened(flood.base_url, connect_seconds=50) as server:
+            with pytest.raises(ToolServerError, match="too long"):
+                await asyncio.wait_for(server.tools(), 30)
+        assert await flood.closed()
+
+
 async def test_small_messages_may_not_come_to_what_a_large_one_may_not() -> None:
     some = b'data: {"jsonrpc": "2.0", "method": "x", "params": {"a": [' + b"0," * (MAX_VALUES // 10) + b"0]}}\n\n"
     forever = [play.STREAM_HEAD, *[play.chunk(some)] * 1000]

@@ -16,6 +16,10 @@ MAX_VALUES = 50_000
 SAYS = 8 * 1024 * 1024, 5_000, 4 * MAX_VALUES
 """Bytes, messages and values that a server may send for a question of ours, over all its streams: a stream of small
 events may take the event loop as long as one large one."""
+PIECE = 256
+LINE = 32
+"""Bytes that a piece of an answer counts for at least, and a line of it: to pass on a crumb takes longer than to send
+it."""
 _STREAM = "text/event-stream"
 _PIECE = re.compile(rb'"(?:[^"\\\r\n]++|\\[^\r\n])*+"?|[\[{,]')
 
@@ -118,9 +122,11 @@ class _Bounded(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         body = bytearray()
+        crumbs = 0
         async for piece in self._inner:
             body += piece
-            if len(body) > self._most:
+            crumbs += max(0, PIECE - len(piece))
+            if len(body) + crumbs > self._most:
                 raise TooLong("The answer is too long.")
         values = values_in(bytes(body))
         if values > MAX_VALUES or self._allowance.exceeded(size=len(body), values=values):
@@ -143,7 +149,7 @@ class _Events(httpx2.AsyncByteStream):
         line: list[bytes] = []
         values, cut = 0, False
         async for piece in self._inner:
-            if self._allowance.exceeded(size=len(piece)):
+            if self._allowance.exceeded(size=max(PIECE, len(piece))):
                 raise httpx2.SSEError("The events are too long.")
             *ends, rest = _one_kind_of_ends(piece, cut=cut).split(b"\n")
             cut = piece.endswith(b"\r")
@@ -158,7 +164,8 @@ class _Events(httpx2.AsyncByteStream):
         """Return how many values the event has with one line more, where `values` are in those before it."""
         more = values_in(line)
         # An empty line ends an event.
-        if values + more > MAX_VALUES or self._allowance.exceeded(messages=not line, values=more):
+        size = max(0, LINE - len(line))
+        if values + more > MAX_VALUES or self._allowance.exceeded(size=size, messages=not line, values=more):
             raise httpx2.SSEError("There are too many events, or an event has too many values.")
         return values + more if line else 0
 
