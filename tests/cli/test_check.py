@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stackwright.errors import Unavailable
+from stackwright.storage.present import present
 from tests.cli.command import rows, run
 from tests.servers import PostgresServer, free_port
 
@@ -63,6 +65,34 @@ def test_the_catalogue_says_who_uses_which_backend_and_opens_none(
     ]
     assert (done.returncode, done.stderr) == (0, "")
     assert {path.name for path in tmp_path.iterdir()} == {"run.yaml"}
+
+
+def test_a_file_that_cannot_be_made_is_told_before_the_server_tries(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    (tmp_path / "run.yaml").write_text(
+        "version: 2\nstorage:\n  backends:\n    kv_default: {type: kv_sqlite, db_path: taken/kv.db}\n"
+        "    sql_default: {type: sql_sqlite, db_path: new/sql.db}\n"
+    )
+    assert run(tmp_path, "check", "run.yaml").returncode == 0
+    done = run(tmp_path, "check", "run.yaml", "--connect")
+    _, kv, sql = rows(done)
+    assert (done.returncode, kv[4], sql[4]) == (1, "no", "not made yet")
+    taken = tmp_path / "taken"
+    assert done.stderr == f"kv_default: {taken / 'kv.db'} cannot be made: {taken} is no folder that we may write to.\n"
+
+
+def test_somebody_elses_folder_is_told_and_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    # Nobody's permissions stop root; a link to itself fails in the same way.
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "run.yaml").write_text(
+        "version: 2\nstorage:\n  backends:\n    kv_default: {type: kv_sqlite, db_path: kv.db}\n"
+        "    sql_default: {type: sql_sqlite, db_path: sql.db}\n"
+    )
+    done = run(tmp_path, "check", STACKWRIGHT_HOME=str(tmp_path / "loop"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tmp_path}/loop/run.yaml:1:1\n    Cannot be read: ")
+    with pytest.raises(Unavailable, match=r"loop/sql\.db cannot be opened: "):
+        present(tmp_path / "loop" / "sql.db")
 
 
 def test_connecting_says_which_backends_answer_and_makes_no_table(

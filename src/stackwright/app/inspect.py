@@ -1,5 +1,8 @@
 """Looking at a run file's databases without serving: who uses them, whether they answer, how old their schemas are."""
 
+import os
+from os.path import exists
+from pathlib import Path
 from typing import NamedTuple
 
 from stackwright.app.stores import schemas
@@ -61,15 +64,21 @@ async def upgrade(run: RunFile) -> list[SchemaRow]:
 
 def _rows(run: RunFile, backends: NamedBackends) -> list[BackendRow]:
     users = _users(run)
-    return [
-        BackendRow(one.name, one.type, one.address, users.get(one.name, []), one.trouble, _made(run, one.name))
-        for one in backends.status()
-    ]
+    rows: list[BackendRow] = []
+    for one in backends.status():
+        backend = run.storage.backends[one.name]
+        absent = file_of(backend) if isinstance(backend, SqliteBackend) and not exists(file_of(backend)) else None
+        trouble = one.trouble or (_not_to_be_made(absent) if absent else None)
+        rows.append(BackendRow(one.name, one.type, one.address, users.get(one.name, []), trouble, absent is None))
+    return rows
 
 
-def _made(run: RunFile, name: str) -> bool:
-    backend = run.storage.backends[name]
-    return not isinstance(backend, SqliteBackend) or file_of(backend).exists()
+def _not_to_be_made(file: Path) -> str | None:
+    """Say why a file that is not there cannot be made, if that is so."""
+    folder = next(one for one in file.parents if exists(one))
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return None
+    return f"{file} cannot be made: {folder} is no folder that we may write to."
 
 
 def _users(run: RunFile) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ from stackwright.storage.copy import Place
 from stackwright.storage.copy.copying import Copied, Copying, Tell
 from stackwright.storage.copy.kv import KVPlace
 from stackwright.storage.copy.sqlite import sqlite_place
+from stackwright.storage.present import present
 
 _DEADLINE = 3.0
 _TOGETHER = {
@@ -194,6 +195,6 @@ async def _move_namespaces(
 
 async def _check_alone(backend: Backend, name: str) -> None:
     """`InUse` when a server works there, as far as the database can tell: Redis and MongoDB cannot."""
-    if isinstance(backend, PostgresBackend) or (isinstance(backend, SqliteBackend) and file_of(backend).exists()):
+    if isinstance(backend, PostgresBackend) or (isinstance(backend, SqliteBackend) and present(file_of(backend))):
         async with _alone(backend, name):
             pass

@@ -39,7 +39,14 @@ def find(named: str | None) -> Path | None:
     if named is not None:
         return Path(named)
     default = home() / "run.yaml"
-    return default if default.exists() else None
+    try:
+        default.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        # It may be there: whoever reads it is told why that fails, instead of being served the starter.
+        return default
+    return default
 
 
 def load_or_exit(named: str | None) -> tuple[RunFile, str]:

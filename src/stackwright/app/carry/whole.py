@@ -27,6 +27,7 @@ from stackwright.storage.backends import NamedBackends
 from stackwright.storage.foreign import ForeignKeys, ForeignRows
 from stackwright.storage.foreign.keys import ForeignKeyTable
 from stackwright.storage.foreign.source import opened
+from stackwright.storage.present import present
 from stackwright.storage.sql import SqlBackend
 from stackwright.storage.sql.migrate import status
 
@@ -102,7 +103,7 @@ class _Whole:
     async def place(self, place: Place) -> None:
         """Carry over what is in one database."""
         backend = place.backend
-        if isinstance(backend, SqliteBackend) and not file_of(backend).exists():
+        if isinstance(backend, SqliteBackend) and not present(file_of(backend)):
             self.report.left.append(Left(place.path, str(file_of(backend)), 0, ABSENT))
             return
         async with opened(backend) as source:

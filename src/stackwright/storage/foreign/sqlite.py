@@ -10,6 +10,7 @@ import apsw
 
 from stackwright.errors import Unavailable
 from stackwright.storage.foreign import BATCH, by_table
+from stackwright.storage.present import present
 from stackwright.storage.sql import Row, Value
 
 _FAILURES = (apsw.Error, UnicodeDecodeError)
@@ -36,7 +37,7 @@ class ForeignSqlite:
             self._connection = self._connect("mode=ro")
         except apsw.CantOpenError:
             # On a file system that cannot be written, the log's index cannot be made. Without a log none is needed.
-            if not self._path.exists() or self._has_log():
+            if not present(self._path) or self._has_log():
                 raise Unavailable(f"{self.address} cannot be read, or not without making files beside it.") from None
             self._connection = self._connect("immutable=1")
         except apsw.Error as error:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import apsw
 
 from stackwright.errors import StackwrightError, Unavailable
+from stackwright.storage.present import present
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.bell import NoBell
 from stackwright.storage.sql.job import Lane, Work
@@ -238,7 +239,7 @@ class SqliteDatabase:
 
     def _connect(self) -> apsw.Connection:
         path, flags = str(self._path), apsw.SQLITE_OPEN_READWRITE
-        if self._read_only and not self._path.exists():
+        if self._read_only and not present(self._path):
             path = ":memory:"
         connection = apsw.Connection(path, flags, statementcachesize=_STATEMENTS_CACHED)
         connection.pragma("foreign_keys", True)
