@@ -164,7 +164,7 @@ class Worker:
             log.warning("The jobs of this process wait until their leases run out: %s", error.message)
 
     async def _rounds(self) -> None:
-        tell = partial(log.warning, "Looking for jobs in %s, and trying again: %s", self._queue.name)
+        tell = partial(log.warning, "Cannot look for jobs in %s now, and trying again: %s", self._queue.name)
         await rounds(self._round, self._woken, tell, over=lambda: self._closing)
 
     async def _woken(self) -> None:
