@@ -11,10 +11,13 @@ from openai import ConflictError, NotFoundError
 
 from stackwright import AsyncStackwright
 from stackwright.areas.prompts import memory
+from stackwright.areas.prompts.apply import Resolved
+from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.ledger import Who
 from stackwright.areas.prompts.memory import TOLD_POLL
+from stackwright.areas.prompts.rows import VersionRow
 from stackwright.areas.prompts.service import Prompts
-from stackwright.areas.prompts.types import NewDefault, NewPrompt, NewVersion
+from stackwright.areas.prompts.types import NewDefault, NewLabel, NewPrompt, NewVersion
 from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.wire.responses import PromptRef
 from tests.areas.prompts.conftest import Replica
@@ -203,6 +206,34 @@ async def test_warm_prompts_work_while_the_database_is_away(postgres_server: Pos
         finally:
             postgres_server.start()
     await database.close()
+
+
+async def test_what_a_warm_prompt_means_by_now_is_warm_before_it_is_asked_for(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await replica(), await replica()
+    made = await one.create(ADA, NewPrompt(instructions="1"))
+    for number in (2, 3, 4):
+        await one.versions.publish(ADA, made.id, NewVersion(instructions=str(number)))
+    await one.set_default(ADA, made.id, NewDefault(version=1))
+    await one.set_label(ADA, made.id, "prod", NewLabel(version=2))
+    assert (await two.resolve("ada", PromptRef(id=made.id))).version == "1"
+    assert (await two.resolve("ada", PromptRef(id=made.id, version="prod"))).version == "2"
+    held: set[str] = set()
+    hold = two.memory.hold
+
+    def seen(tenant: str, row: VersionRow, compiled: Compiled | None = None) -> Resolved:
+        held.add(f"{tenant} {row.version}")
+        return hold(tenant, row, compiled)
+
+    monkeypatch.setattr(two.memory, "hold", seen)
+    await one.set_default(ADA, made.id, NewDefault(version=3))
+    await one.set_label(ADA, made.id, "prod", NewLabel(version=4))
+
+    async def warm() -> bool:
+        return held >= {"ada 3", "ada 4"}
+
+    await eventually(warm)
 
 
 async def test_a_process_that_is_told_nothing_looks(

@@ -28,6 +28,9 @@ class Versions:
             found.compiled.used = True
         return found
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._held
+
     def put(self, key: Key, version: Resolved) -> None:
         """Hold a version, letting go of others when there is no room."""
         if key in self._held:

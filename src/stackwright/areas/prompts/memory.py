@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from stackwright.areas.prompts.apply import Resolved
@@ -14,7 +14,7 @@ from stackwright.areas.prompts.failures import UnknownPrompt, UnknownVersion
 from stackwright.areas.prompts.ledger import is_id
 from stackwright.areas.prompts.metrics import HELD_BYTES, LAG_ROWS, LAG_SECONDS
 from stackwright.areas.prompts.rows import PromptRow, VersionRow
-from stackwright.areas.prompts.selecting import number_of
+from stackwright.areas.prompts.selecting import LATEST, number_of
 from stackwright.areas.prompts.spec import unpacked
 from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import Selector
@@ -150,6 +150,21 @@ class Memory:
         LAG_ROWS.set(last - (last if self._seen is None else self._seen))
         self._seen = last
 
+    def _used(self, tenant: str, prompt_id: str) -> list[Selector]:
+        """Return the selectors of a prompt that are answered from memory."""
+        pointer = self._pointers.get(tenant, prompt_id)
+        if pointer is None:
+            return []
+        selectors = (None, LATEST, *pointer.label_versions)
+        return [one for one in selectors if (tenant, prompt_id, number_of(pointer, one)) in self._versions]
+
+    async def _keep_warm(self, tenant: str, row: PromptRow, used: Sequence[Selector]) -> None:
+        """Fetch what selectors mean now that were answered from memory: the database may be away at their next use."""
+        if row.archived_at is None:
+            for selector in used:
+                with suppress(InvalidRequest):
+                    await self.of(tenant, row, number_of(row, selector))
+
     async def _last_change(self) -> int:
         do = self._tables.last_change()
         return int((await self._tables.backend.fetch(do.sql, *do.args))[0][0])
@@ -172,9 +187,11 @@ class Memory:
             do = self._tables.changed_since(since, _BATCH)
             rows = await self._tables.backend.fetch(do.sql, *do.args)
             for tenant, prompt_id in dict.fromkeys((row[1], row[2]) for row in rows):
+                used = self._used(tenant, prompt_id)
                 found = await self._tables.find(tenant, prompt_id)
                 if found is not None:
                     self._take_over(tenant, found)
+                    await self._keep_warm(tenant, found, used)
             if len(rows) < _BATCH:
                 return
             since = rows[-1][0]
