@@ -8,20 +8,23 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Self
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from stackwright.errors import InvalidRequest
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Found = list[tuple[Any, ...]]
 
-_LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="callers-names")
-"""The event loop looks up two names at a time: what callers ask for and is never found must not hold up vendors."""
+_LOOKUPS = 8
+"""Names that are looked up at a time. The event loop does two: what callers ask for and is never found must not hold up
+vendors."""
 _LONGEST = 8000
 _HOST = re.compile(r"[\w.:%-]{1,255}")
 _PORTS = {"http": 80, "https": 443}
@@ -69,9 +72,10 @@ class Egress:
         """Return the addresses to dial. `Forbidden` when the URL may not be called, OSError when there are none."""
         parts = _parts(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
+        found = await _LOOKING.up(host, port)
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        if not addresses:
+            raise OSError("the name has no address")
         if host in self._private or all(self._named(ip_address(address)) for address in addresses):
             return addresses
         if not all(is_public(ip_address(address)) for address in addresses):
@@ -91,6 +95,37 @@ class Egress:
 
     def _allowed(self, scheme: str, port: int) -> bool:
         return (scheme == "https" or self._http) and (port in _PORTS.values() or port >= _FIRST_FREE_PORT)
+
+
+class _Looking:
+    """Threads that look names up. Unlike those of an executor, the process does not wait for them when it ends: a
+    lookup that nobody answers takes half a minute."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._threads = 0
+        self._waiting: SimpleQueue[tuple[Future[Found], str, int]] = SimpleQueue()
+
+    async def up(self, host: str, port: int) -> Found:
+        """Return what `getaddrinfo` does. Who is cancelled while it waits is not looked up."""
+        future: Future[Found] = Future()
+        self._waiting.put((future, host, port))
+        if self._threads < self._most:
+            self._threads += 1
+            Thread(target=self._look, name=f"callers-names-{self._threads}", daemon=True).start()
+        return await asyncio.wrap_future(future)
+
+    def _look(self) -> None:
+        while True:
+            future, host, port = self._waiting.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+                except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
+                    future.set_exception(error)
+
+
+_LOOKING = _Looking(_LOOKUPS)
 
 
 def is_public(address: Address) -> bool:

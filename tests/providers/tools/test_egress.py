@@ -3,6 +3,8 @@
 import asyncio
 import re
 import socket
+import subprocess
+import sys
 import threading
 from ipaddress import ip_address
 from typing import Any
@@ -183,3 +185,29 @@ async def test_names_that_are_never_found_keep_nobody_else_from_theirs(monkeypat
         ended.set()
     # Those that nobody waits for any more are not looked up.
     assert await egress().addresses("https://1.1.1.1/") == ["1.1.1.1"]
+
+
+SLOW = """
+import asyncio, socket, time
+from contextlib import suppress
+from stackwright.providers.egress import Egress
+
+async def main():
+    socket.getaddrinfo = lambda *_, **__: time.sleep(120)
+    egress = Egress((), http=False, setting="")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await asyncio.gather(*[egress.check(f"https://{number}.example/") for number in range(20)])
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_does_not_wait_for_names_when_it_ends() -> None:
+    assert subprocess.run([sys.executable, "-c", SLOW], timeout=60).returncode == 0
+
+
+async def test_a_name_without_an_address_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    with pytest.raises(OSError, match="no address"):
+        await egress().addresses("https://public.example/")
