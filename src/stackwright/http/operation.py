@@ -3,6 +3,7 @@
 From the declaration come the route, the decoding with OpenAI's error texts, and the OpenAPI entry.
 """
 
+import asyncio
 import inspect
 import typing
 from collections.abc import Callable, Coroutine, Mapping
@@ -14,7 +15,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from stackwright.errors import InvalidRequest
-from stackwright.http.body import Bodies, query
+from stackwright.http import sse
+from stackwright.http.body import Bodies, ClientGone, query
 from stackwright.http.call import Call, Download, Json, Stream
 from stackwright.http.form import Form
 from stackwright.http.sse import send_stream
@@ -23,6 +25,9 @@ from stackwright.kit.decoding import from_decoding
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
 H = TypeVar("H", bound=Handler)
+
+SLICE = 32 * 1024
+"""Bytes of a download that a reader must take before it is held to have stalled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +165,7 @@ class Endpoint:
                 f"The request body is not UTF-8: byte {error.start} cannot be decoded.", code="invalid_json"
             ) from None
         except msgspec.DecodeError as error:
-            raise from_decoding(error) from None
+            raise from_decoding(error, self.operation.body) from None
         except RecursionError:
             raise InvalidRequest("The JSON body is nested too deeply.", code="invalid_json") from None
 
@@ -178,10 +183,20 @@ async def send_download(answer: Download, send: Send) -> None:
         first = await anext(pieces, b"")
         head = [*answer.headers, (b"content-length", b"%d" % answer.size)]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": first, "more_body": True})
+        await _send_piece(first, send)
         async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await _send_piece(piece, send)
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_piece(piece: bytes, send: Send) -> None:
+    """Send some bytes of more. `ClientGone` when nobody reads them, or less than a KiB a second."""
+    for at in range(0, len(piece), SLICE):
+        try:
+            async with asyncio.timeout(sse.STALL):
+                await send({"type": "http.response.body", "body": piece[at : at + SLICE], "more_body": True})
+        except TimeoutError:
+            raise ClientGone from None
 
 
 async def respond(

@@ -5,17 +5,22 @@ import json
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
 from stackwright.app import stores
 from stackwright.areas.files import Files, FileStore, StoredFile
 from stackwright.areas.files.types import FilesQuery
 from stackwright.config.load import loads
 from stackwright.errors import NotFound, Unavailable
+from stackwright.http import sse
+from stackwright.http.body import ClientGone
+from stackwright.http.call import Download
+from stackwright.http.operation import SLICE, send_download
 from stackwright.providers.files.inline_localfs import Folder
 from stackwright.providers.registry import TYPES
 from stackwright.storage.backends import open_backends
@@ -159,6 +164,29 @@ async def test_a_file_that_is_deleted_before_its_bytes_are_read_is_not_found(
     await service.delete("t", "file-a")
     with pytest.raises(NotFound):
         await anext(service.read("t", found))
+
+
+async def test_a_download_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "STALL", 0.05)
+    taken = closed = 0
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            while True:
+                yield bytes(4 * SLICE)
+        finally:
+            closed += 1
+
+    async def send(message: Message) -> None:
+        nonlocal taken
+        taken += len(message.get("body", b""))
+        if taken > 6 * SLICE:
+            await asyncio.Event().wait()
+
+    with pytest.raises(ClientGone):
+        await send_download(Download(pieces(), 1 << 30, []), send)
+    assert (taken, closed) == (7 * SLICE, 1)
 
 
 async def test_a_file_whose_bytes_cannot_be_removed_is_deleted_and_they_go_later(
