@@ -160,7 +160,7 @@ def from_pairs(pairs: Iterable[tuple[str, str]], type: Any) -> Any:
     try:
         return msgspec.convert(fields, type, strict=False)
     except msgspec.ValidationError as error:
-        raise from_decoding(error) from None
+        raise from_decoding(error, type) from None
 
 
 @cache

@@ -165,7 +165,7 @@ class Endpoint:
                 f"The request body is not UTF-8: byte {error.start} cannot be decoded.", code="invalid_json"
             ) from None
         except msgspec.DecodeError as error:
-            raise from_decoding(error) from None
+            raise from_decoding(error, self.operation.body) from None
         except RecursionError:
             raise InvalidRequest("The JSON body is nested too deeply.", code="invalid_json") from None
 

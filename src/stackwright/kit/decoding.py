@@ -1,16 +1,20 @@
 """The words in which a malformed value is refused: OpenAI's, with `param` naming the field."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from stackwright.errors import InvalidRequest
+from stackwright.kit.allowed import Value, allowed, supported
 
 _PATH = re.compile(r" - at (?:`key` in )?`\$(.*)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
 _MISSING = re.compile(r"^Object missing required field `(.+?)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(.*?)`$")
 _PATTERN = re.compile(r"^Expected `str` matching regex '(.+?)(?:\(\?!\\\\n\))?'$")
+_VALUE = re.compile(r"^Invalid (?:enum )?value (?P<got>.+)$", re.DOTALL)
 _BOUND = re.compile(r"^Expected `(?P<want>\w+)` (?P<bound>of length )?(?P<op>[<>]=?) (?P<limit>\S+)$")
 
 _NOUNS = {
@@ -24,8 +28,14 @@ _NOUNS = {
 }
 
 
-def from_decoding(error: msgspec.DecodeError, where: str = "") -> InvalidRequest:
-    """Turn msgspec's complaint about a body into OpenAI's words, with `param` naming the field."""
+def from_decoding(error: msgspec.DecodeError, type: Any, where: str = "") -> InvalidRequest:
+    """Turn msgspec's complaint about a body into OpenAI's words, with `param` naming the field.
+
+    Args:
+        error: What msgspec raised.
+        type: What it was to decode.
+        where: The place of that in the body.
+    """
     if not isinstance(error, msgspec.ValidationError):
         return InvalidRequest(
             f"We could not parse the JSON body of your request: {error}. The API expects a JSON object.",
@@ -33,7 +43,8 @@ def from_decoding(error: msgspec.DecodeError, where: str = "") -> InvalidRequest
         )
     message = str(error)
     found = _PATH.search(message)
-    param = (where + (found.group(1) if found else "")).lstrip(".")
+    path = found.group(1) if found else ""
+    param = (where + path).lstrip(".")
     text = _PATH.sub("", message)
     return (
         _missing(text, param)
@@ -41,6 +52,7 @@ def from_decoding(error: msgspec.DecodeError, where: str = "") -> InvalidRequest
         or _out_of_bounds(text, param)
         or _unlike(text, param)
         or _wrong_type(text, param)
+        or _not_allowed(text, param, allowed(type, path))
         or _other(text, param)
     )
 
@@ -99,6 +111,17 @@ def _wrong_type(text: str, param: str) -> InvalidRequest | None:
     got = f", but got {_noun(found['got'])} instead" if found["got"] else ""
     return InvalidRequest(
         f"Invalid type for {_quoted(param)}: expected {want}{got}.", param=param or None, code="invalid_type"
+    )
+
+
+def _not_allowed(text: str, param: str, values: Sequence[Value]) -> InvalidRequest | None:
+    found = _VALUE.match(text)
+    if not (found and values):
+        return None
+    return InvalidRequest(
+        f"Invalid value for {_quoted(param)}: {found['got']}. {supported(values)}",
+        param=param or None,
+        code="invalid_value",
     )
 
 

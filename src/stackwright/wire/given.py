@@ -7,6 +7,7 @@ from typing import Any, NoReturn, get_args
 import msgspec
 
 from stackwright.errors import InvalidRequest
+from stackwright.kit.allowed import supported
 from stackwright.kit.decoding import from_decoding
 from stackwright.wire.items import InputPart, InputText, Item, Message, MessagePart, encode
 
@@ -48,10 +49,9 @@ def _refuse(error: msgspec.ValidationError, param: str) -> NoReturn:
     found = _UNKNOWN.match(str(error))
     known = _types_at(found["path"]) if found else ()
     if not (found and known):
-        raise from_decoding(error, param) from None
-    supported = ", ".join(f"'{one}'" for one in known[:-1]) + f" and '{known[-1]}'"
+        raise from_decoding(error, list[Item], param) from None
     raise InvalidRequest(
-        f"Invalid value: '{found['got']}'. Supported values are: {supported}.",
+        f"Invalid value: '{found['got']}'. {supported(known)}",
         param=param + found["path"],
         code="invalid_value",
     ) from None

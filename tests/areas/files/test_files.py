@@ -106,13 +106,19 @@ def test_an_empty_file_comes_back_empty(client: OpenAI) -> None:
     assert (empty.bytes, client.files.content(empty.id).content) == (0, b"")
 
 
+FUN = (
+    "Invalid value for 'purpose': 'fun'. "
+    "Supported values are: 'assistants', 'batch', 'evals', 'fine-tune', 'user_data' and 'vision'."
+)
+
+
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
         (file() + END, "purpose", "Missing required parameter: 'purpose'."),
         (PURPOSE + END, "file", "Missing required parameter: 'file'."),
         (PURPOSE + field("file", "text") + END, "file", "'file' is a text: send it as a file, with a name."),
-        (file() + field("purpose", "fun") + END, "purpose", "Invalid 'purpose': Invalid enum value 'fun'."),
+        (file() + field("purpose", "fun") + END, "purpose", FUN),
         (file() + PURPOSE + field("fun", "1") + END, "fun", "Unknown parameter: 'fun'."),
         (file() + PURPOSE + file(name="other") + END, None, "One file and 16 fields are what a form may have."),
         (PURPOSE * 17 + END, None, "One file and 16 fields are what a form may have."),

@@ -106,7 +106,7 @@ def check_request(request: Mapping[str, Any]) -> None:
     try:
         msgspec.convert(request, ResponseRequest)
     except msgspec.ValidationError as error:
-        raise from_decoding(error) from None
+        raise from_decoding(error, ResponseRequest) from None
 
 
 def packed(spec: Spec) -> bytes:

@@ -167,7 +167,7 @@ def _request(merged: dict[str, Any]) -> ResponseRequest:
     try:
         return msgspec.convert(merged, ResponseRequest)
     except msgspec.ValidationError as error:
-        raise from_decoding(error) from None
+        raise from_decoding(error, ResponseRequest) from None
 
 
 def _has_secrets(request: ResponseRequest) -> bool:

@@ -62,7 +62,7 @@ def read(message: bytes) -> Order:
         raw = _encode({**params, "stream": True})
         request = _decode_request(raw)
     except msgspec.DecodeError as error:
-        raise from_decoding(error) from None
+        raise from_decoding(error, ResponseRequest) from None
     except RecursionError:
         raise InvalidRequest("The message is nested too deeply.", code="invalid_json") from None
     return Order(request=request, raw=raw, stream_id=head.stream_id, generate=head.generate is not False)
