@@ -27,6 +27,11 @@ class StackwrightError(Exception):
         self.code = code or type(self).code
         self.headers = dict(headers or {})
 
+    @property
+    def told(self) -> str:
+        """What callers are told. The message itself is for the log, and for whoever runs the server."""
+        return self.message
+
 
 class InvalidRequest(StackwrightError):
     """The caller sent something that cannot be done, whatever the weather."""
@@ -97,6 +102,20 @@ class Unavailable(StackwrightError):
 
     def __init__(self, message: str, *, code: str | None = None, retry_after: int = 1) -> None:
         super().__init__(message, code=code, headers={"retry-after": str(retry_after)})
+
+
+class Unreachable(Unavailable):
+    """A database does not answer, or refuses us. Where it is, is not for callers to know."""
+
+    def __init__(self, backend: str, why: str) -> None:
+        super().__init__(f"Backend {backend!r}: {why}")
+        self.backend = backend
+        self.why = why
+
+    @property
+    def told(self) -> str:
+        """The backend's name."""
+        return f"Backend {self.backend!r} cannot be reached at the moment."
 
 
 class StorageFull(StackwrightError):

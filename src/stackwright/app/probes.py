@@ -14,7 +14,6 @@ from stackwright.errors import Unavailable
 from stackwright.http.call import Call
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.operation import Api, respond
-from stackwright.kit.text import told_once
 
 api = Api("Health")
 
@@ -41,7 +40,7 @@ class Probes:
     """Answers `/ready` from the backends' state and the process's own."""
 
     def __init__(self, lifecycle: Lifecycle, troubles: Callable[[], Mapping[str, str]]) -> None:
-        """`troubles` returns the backends that are not usable now, each with why not."""
+        """`troubles` returns the backends that are not usable now, by name."""
         self._lifecycle = lifecycle
         self._troubles = troubles
 
@@ -50,7 +49,8 @@ class Probes:
             raise NotReady("Not ready: the server is shutting down.")
         troubles = self._troubles()
         if troubles:
-            raise NotReady(f"Not ready: {'; '.join(told_once(troubles.items()))}")
+            # Anybody may ask, so where a database is, and who we are there, is for the log.
+            raise NotReady(f"Not ready: {', '.join(troubles)} cannot be used now. The server's log says why.")
         return Readiness()
 
 

@@ -135,4 +135,4 @@ def broken(error: StackwrightError) -> Broken:
             code = "invalid_prompt"
         case _:
             code = "server_error"
-    return Broken(code, error.message)
+    return Broken(code, error.told)

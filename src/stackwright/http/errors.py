@@ -7,7 +7,7 @@ from stackwright.errors import StackwrightError
 
 def envelope(error: StackwrightError) -> bytes:
     """Return the JSON body that tells a caller what went wrong."""
-    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code, **error.details}
+    body = {"message": error.told, "type": error.type, "param": error.param, "code": error.code, **error.details}
     return msgspec.json.encode({"error": body})
 
 

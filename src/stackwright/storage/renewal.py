@@ -3,7 +3,7 @@
 import asyncio
 
 from stackwright.config.secret import Secret
-from stackwright.errors import Unavailable
+from stackwright.errors import Unreachable
 
 
 class Credentials:
@@ -23,6 +23,6 @@ class Credentials:
         return self.used() != used
 
 
-def refusal(where: str, reason: object = None) -> Unavailable:
+def refusal(backend: str, where: str, reason: object = None) -> Unreachable:
     """Return what to raise when the server refuses what we log in with, read again or not."""
-    return Unavailable(f"{where} refuses our credentials{f' ({reason})' if reason else ''}.")
+    return Unreachable(backend, f"{where} refuses our credentials{f' ({reason})' if reason else ''}.")

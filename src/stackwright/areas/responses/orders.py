@@ -99,7 +99,7 @@ def _check(head: _Head) -> None:
 
 def failure(error: StackwrightError, stream_id: str | None) -> bytes:
     """Return the event that tells of a failure, as OpenAI has it on WebSockets."""
-    told = {"type": error.type, "code": error.code, "message": error.message, "param": error.param, **error.details}
+    told = {"type": error.type, "code": error.code, "message": error.told, "param": error.param, **error.details}
     if error.headers:
         told["headers"] = error.headers
     return _encode(Failed(error=told, status=error.status, stream_id=stream_id or UNSET))

@@ -122,7 +122,7 @@ class Responses:
             await self._keep(making)
         except StackwrightError as error:
             last = made[-1]
-            failed = events.ErrorEvent(code=error.code, message=error.message, param=error.param)
+            failed = events.ErrorEvent(code=error.code, message=error.told, param=error.param)
             failed.sequence_number = last.sequence_number
             return [*made[:-1], failed]
         return made

@@ -24,7 +24,7 @@ from pymongo.errors import (
 )
 
 from stackwright.config.storage import MongoBackend
-from stackwright.errors import StackwrightError, StorageFull, TooLarge, Unavailable
+from stackwright.errors import StackwrightError, StorageFull, TooLarge, Unavailable, Unreachable
 from stackwright.storage.kv import KV, Entry, Kept
 from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, following, span
 from stackwright.storage.renewal import Credentials, refusal
@@ -108,21 +108,21 @@ class MongoDatabase:
             await refused.client.close()
 
     def _translated(self, error: Exception) -> StackwrightError:
-        where = f"Backend {self.name!r} (MongoDB at {self.address})"
+        backend, where = f"Backend {self.name!r}", f"MongoDB at {self.address}"
         match error:
             case WaitQueueTimeoutError():
                 return Unavailable(
-                    f"{where} is busy: no connection came free within {self._settings.pool_timeout:g} s.",
+                    f"{backend} is busy: no connection came free within {self._settings.pool_timeout:g} s.",
                     code="pool_full",
                 )
             case DocumentTooLarge():
-                return TooLarge(f"{where} takes values of at most 16 MB.")
+                return TooLarge(f"{backend} takes values of at most 16 MB.")
             case OperationFailure(code=code) if code == OUT_OF_DISK_SPACE:
-                return StorageFull(f"{where} has no disk space left.")
+                return StorageFull(f"{backend} has no disk space left.")
             case OperationFailure() if _is_refusal(error):
-                return refusal(where)
+                return refusal(self.name, where)
             case _:
-                return Unavailable(f"{where} does not answer: {error}")
+                return Unreachable(self.name, f"{where} does not answer: {error}")
 
 
 class MongoCollection:

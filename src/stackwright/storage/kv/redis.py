@@ -18,7 +18,7 @@ from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stackwright.config.storage import RedisBackend
-from stackwright.errors import StackwrightError, StorageFull, Unavailable
+from stackwright.errors import StackwrightError, StorageFull, Unavailable, Unreachable
 from stackwright.storage.kv import KV, Entry, Kept
 from stackwright.storage.kv.keys import NAMESPACE_END, check_key, check_namespace, following, span
 from stackwright.storage.renewal import Credentials, refusal
@@ -197,18 +197,18 @@ class RedisDatabase:
         await self.call(run)
 
     def _translated(self, error: Exception) -> StackwrightError:
-        where = f"Backend {self.name!r} (Redis at {self.address})"
+        backend, where = f"Backend {self.name!r}", f"Redis at {self.address}"
         match error:
             case AuthenticationError():
-                return refusal(where)
+                return refusal(self.name, where)
             case OutOfMemoryError():
-                return StorageFull(f"{where} has no memory left: {error}")
+                return StorageFull(f"{backend} has no memory left: {error}")
             case RedisConnectionError() if "No connection available" in str(error):
                 return Unavailable(
-                    f"{where} is busy: no connection came free within {self._pool_timeout:g} s.", code="pool_full"
+                    f"{backend} is busy: no connection came free within {self._pool_timeout:g} s.", code="pool_full"
                 )
             case _:
-                return Unavailable(f"{where} does not answer: {error}")
+                return Unreachable(self.name, f"{where} does not answer: {error}")
 
 
 class RedisKV:

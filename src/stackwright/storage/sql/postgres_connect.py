@@ -12,7 +12,7 @@ import asyncpg  # type: ignore[import-untyped]
 
 from stackwright.config.storage import PostgresBackend
 from stackwright.config.url import parse
-from stackwright.errors import Unavailable
+from stackwright.errors import Unreachable
 from stackwright.storage.renewal import Credentials, refusal
 from stackwright.storage.sql.postgres_pool import PooledConnection
 
@@ -58,8 +58,8 @@ class Connector:
         except asyncpg.InvalidAuthorizationSpecificationError as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: asyncpg.PostgresError) -> Unavailable:
-        return refusal(f"Backend {self._name!r}: {self.address}", error.sqlstate)
+    def _refused(self, error: asyncpg.PostgresError) -> Unreachable:
+        return refusal(self._name, self.address, error.sqlstate)
 
     async def _attempt(self) -> PooledConnection:
         try:
@@ -70,11 +70,11 @@ class Connector:
             raise
         except ValueError:
             # The parser's words would quote the connection string, password and all.
-            raise Unavailable(f"Backend {self._name!r}: {self._misunderstood()}") from None
+            raise Unreachable(self._name, self._misunderstood()) from None
         except TimeoutError as error:
-            raise Unavailable(f"Backend {self._name!r}: {self.address} does not answer.") from error
+            raise Unreachable(self._name, f"{self.address} does not answer.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable(f"Backend {self._name!r}: cannot connect to {self.address}: {error}.") from error
+            raise Unreachable(self._name, f"cannot connect to {self.address}: {error}.") from error
         return connection
 
     def _misunderstood(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
-from stackwright.errors import Unavailable
+from stackwright.errors import Unavailable, Unreachable
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -55,7 +55,7 @@ class Pool:
         self._farewells: set[asyncio.Task[None]] = set()
         self._trimming: asyncio.TimerHandle | None = None
         self._closed = False
-        self._reason: Unavailable | None = None
+        self._reason: Unreachable | None = None
         self._pause = 0.0
         self._try_again_at = 0.0
         self._probing = False
@@ -128,7 +128,7 @@ class Pool:
         if self._reason is None:
             return await self._knock()
         if self._probing or time.monotonic() < self._try_again_at:
-            raise Unavailable(self._reason.message)
+            raise Unreachable(self._name, self._reason.why)
         self._probing = True
         try:
             return await self._knock()
@@ -138,7 +138,7 @@ class Pool:
     async def _knock(self) -> PooledConnection:
         try:
             connection = await self._connect()
-        except Unavailable as reason:
+        except Unreachable as reason:
             self._reason = reason
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._try_again_at = time.monotonic() + self._pause

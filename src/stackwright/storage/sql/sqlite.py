@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from stackwright.errors import StackwrightError, Unavailable
+from stackwright.errors import StackwrightError, Unavailable, Unreachable
 from stackwright.storage.present import present
 from stackwright.storage.sql import Do, Migration, Row, Script, Value
 from stackwright.storage.sql.bell import NoBell
@@ -208,7 +208,7 @@ class SqliteDatabase:
             # Made by us, not by SQLite, for the mode; its -wal and -shm take theirs from the file.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            raise Unavailable(f"Backend {self.name!r}: cannot open {self._path}: {error.strerror}.") from error
+            raise Unreachable(self.name, f"cannot open {self._path}: {error.strerror}.") from error
         connection = self._connect()
         connection.set_busy_timeout(int(self._timeout * 1000))
         self._enter_wal(connection)
