@@ -18,8 +18,9 @@ from stackwright.http.lifecycle import Lifecycle
 
 log = logging.getLogger(__name__)
 
-# What is cut at the end of the grace is told by us, as what it is: expected.
-logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith("Cancel "))
+# What is cut at the end of the grace, or while nobody reads it, is told by us, as what it is: expected.
+_TOLD = ("Cancel ", "ASGI callable returned without completing response")
+logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith(_TOLD))
 
 _HEAD = tuple(b"HTTP/1.1 %d" % digit for digit in range(2, 6))
 _BACKLOG = 2048

@@ -21,6 +21,10 @@ class ClientGone(Exception):
     """The caller hung up before the request was whole. There is nobody to answer."""
 
 
+class NotRead(ClientGone):
+    """The caller is there, but takes nothing of the answer. Its connection is to be cut."""
+
+
 PATIENCE_SECONDS = 30.0
 BYTES_PER_SECOND = 1024
 """A body must come at this rate at least, after this much patience."""

@@ -6,14 +6,15 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stackwright.errors import InvalidRequest, StackwrightError, Unauthenticated, Unavailable
-from stackwright.http import errors
-from stackwright.http.body import ClientGone
+from stackwright.http import errors, sse
+from stackwright.http.body import ClientGone, NotRead
 from stackwright.http.metrics import HUNG_UP, Requests
 from stackwright.http.operation import respond
 from stackwright.http.router import WEBSOCKET
@@ -38,27 +39,30 @@ class Boundary:
             await self._converse(scope, receive, send, header)
             return
         status = 0
+        events = False
         started = time.perf_counter()
 
         async def stamped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, events
             if message["type"] == "http.response.start":
                 status = message["status"]
+                events = sse.CONTENT_TYPE in message["headers"]
                 message["headers"] = [*message["headers"], header]
             await send(message)
 
         self._requests.begin()
         try:
             await self._app(scope, receive, stamped)
-        except ClientGone:
+        except ClientGone as gone:
             status = HUNG_UP
+            if isinstance(gone, NotRead):
+                self._log_unread(scope)
         except asyncio.CancelledError:
-            # Only the end of the process cancels a request from outside.
-            await self._refuse(
-                Unavailable("The server is stopping.", code="stopping"), scope, stamped, begun=bool(status)
-            )
+            # Only the end of the process cancels a request from outside. It waits for nobody.
+            stopping = Unavailable("The server is stopping.", code="stopping")
+            await self._refuse(stopping, scope, stamped, begun=bool(status), events=events, patience=0)
         except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, told once, in the log
-            await self._refuse(error, scope, stamped, begun=bool(status))
+            await self._refuse(error, scope, stamped, begun=bool(status), events=events)
         finally:
             self._requests.end(scope["state"]["operation"], status, time.perf_counter() - started)
             if self._log_requests:
@@ -88,7 +92,7 @@ class Boundary:
             return
         except Exception as error:  # noqa: BLE001 - as for a request
             if status != HTTPStatus.SWITCHING_PROTOCOLS:
-                await self._refuse(error, scope, renamed, begun=False)
+                await self._refuse(error, scope, renamed)
                 return
             self._log_failure(error, _told(error), scope)
             await send({"type": "websocket.close", "code": BROKEN, "reason": "The server had an error."})
@@ -96,15 +100,31 @@ class Boundary:
             if self._log_requests:
                 self._tell(scope, status, time.perf_counter() - started)
 
-    async def _refuse(self, error: Exception, scope: Scope, send: Send, *, begun: bool) -> None:
+    async def _refuse(
+        self,
+        error: Exception,
+        scope: Scope,
+        send: Send,
+        *,
+        begun: bool = False,
+        events: bool = False,
+        patience: float = sse.STALL,
+    ) -> None:
+        """Tell the caller what went wrong, who must take it within `patience` seconds. An answer that has begun and is
+        no stream of events has no place for it: the connection is closed under it."""
         failure = _told(error)
-        if failure.status >= 500 and failure.code != "not_ready":
+        if begun or (failure.status >= 500 and failure.code != "not_ready"):
             self._log_failure(error, failure, scope)
-        if begun:
-            await send({"type": "http.response.body", "body": errors.event(failure)})
+        if begun and not events:
             return
-        headers = [(name.encode(), value.encode()) for name, value in failure.headers.items()]
-        await respond(send, failure.status, errors.envelope(failure), headers=headers)
+        with suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(patience):
+                await _tell_caller(failure, send, begun=begun)
+
+    def _log_unread(self, scope: Scope) -> None:
+        data = {"request_id": scope["state"]["request_id"], "status": HUNG_UP}
+        words = "%s %s: cut, because its answer was not read for %g s"
+        log.info(words, scope["method"], scope["path"], sse.STALL, extra={"data": data})
 
     def _log_failure(self, error: Exception, failure: StackwrightError, scope: Scope) -> None:
         data = {"request_id": scope["state"]["request_id"], "status": failure.status, "code": failure.code}
@@ -116,6 +136,14 @@ class Boundary:
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         data = {"status": status, "ms": round(seconds * 1000, 1), "request_id": scope["state"]["request_id"]}
         log.info("%s %s", scope["method"], scope["path"], extra={"data": data})
+
+
+async def _tell_caller(failure: StackwrightError, send: Send, *, begun: bool) -> None:
+    if begun:
+        await send({"type": "http.response.body", "body": errors.event(failure)})
+        return
+    headers = [(name.encode(), value.encode()) for name, value in failure.headers.items()]
+    await respond(send, failure.status, errors.envelope(failure), headers=headers)
 
 
 def _told(error: Exception) -> StackwrightError:

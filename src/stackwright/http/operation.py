@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from stackwright.errors import InvalidRequest
 from stackwright.http import sse
-from stackwright.http.body import Bodies, ClientGone, query
+from stackwright.http.body import Bodies, NotRead, query
 from stackwright.http.call import Call, Download, Json, Stream
 from stackwright.http.form import Form
 from stackwright.http.sse import send_stream
@@ -190,13 +190,13 @@ async def send_download(answer: Download, send: Send) -> None:
 
 
 async def _send_piece(piece: bytes, send: Send) -> None:
-    """Send some bytes of more. `ClientGone` when nobody reads them, or less than a KiB a second."""
+    """Send some bytes of more. `NotRead` when nobody reads them, or less than a KiB a second."""
     for at in range(0, len(piece), SLICE):
         try:
             async with asyncio.timeout(sse.STALL):
                 await send({"type": "http.response.body", "body": piece[at : at + SLICE], "more_body": True})
         except TimeoutError:
-            raise ClientGone from None
+            raise NotRead from None
 
 
 async def respond(

@@ -9,10 +9,12 @@ from starlette.types import Receive, Send
 
 from stackwright.errors import StackwrightError
 from stackwright.http import errors
+from stackwright.http.body import NotRead
 from stackwright.http.watch import GONE, gone
 
+CONTENT_TYPE = (b"content-type", b"text/event-stream; charset=utf-8")
 HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    CONTENT_TYPE,
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
@@ -36,6 +38,7 @@ class _Watch:
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
         self.sending_since: float | None = None
         self.fired = False
+        self.stalled = False
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._gone()), loop.create_task(self._stalled())]
 
@@ -48,7 +51,9 @@ class _Watch:
         while True:
             await asyncio.sleep(STALL / 4)
             if self.sending_since is not None and now() - self.sending_since > STALL:
+                self.stalled = True
                 self._fire()
+                return
 
     def _fire(self) -> None:
         self.fired = True
@@ -60,7 +65,8 @@ class _Watch:
 
 
 async def send_stream(blocks: AsyncGenerator[bytes, None], receive: Receive, send: Send) -> None:
-    """Send `blocks` as they come. Closing `blocks` early is how its source learns that the reader went away."""
+    """Send `blocks` as they come. Closing `blocks` early is how its source learns that the reader went away.
+    `NotRead` when the reader is there and takes nothing."""
     watch = _Watch(receive)
     try:
         async with aclosing(blocks) as source:
@@ -69,6 +75,8 @@ async def send_stream(blocks: AsyncGenerator[bytes, None], receive: Receive, sen
         if not watch.fired:
             raise
         watch._task.uncancel()
+        if watch.stalled:
+            raise NotRead from None
     finally:
         watch.close()
 
@@ -84,5 +92,8 @@ async def _send(source: AsyncIterator[bytes], send: Send, watch: _Watch) -> None
             watch.sending_since = None
             block = await anext(source, b"")
     except StackwrightError as error:
+        watch.sending_since = now()
         await send({"type": "http.response.body", "body": errors.event(error), "more_body": True})
+    watch.sending_since = now()
     await send({"type": "http.response.body", "body": b""})
+    watch.sending_since = None
