@@ -272,6 +272,24 @@ async def test_a_prompt_copied_by_hand_keeps_id_and_number(prompts: Prompts) -> 
     await refused("prompt_version_not_found", text_of(prompts, pid, "1"))
 
 
+async def test_what_is_exported_can_be_imported_up_to_the_highest_number(prompts: Prompts) -> None:
+    body = {"data": [{"id": "pmpt_high", "versions": [{"version": 2**31 - 2, "prompt": "x"}]}]}
+    await prompts.transfer.take(ADA, msgspec.convert(body, Import))
+    assert (await prompts.versions.publish(ADA, "pmpt_high", version("y"))).version == 2**31 - 1
+    for text in ("z", "x"):
+        refusal = await refused("prompt_versions_exhausted", prompts.versions.publish(ADA, "pmpt_high", version(text)))
+        assert refusal.message == (
+            "Prompt 'pmpt_high' has a version 2147483647, and no higher number can be published. Create another prompt."
+        )
+    export = msgspec.json.encode(await prompts.transfer.export("ada", ExportQuery()))
+    imported = await prompts.transfer.take(BOB, msgspec.json.decode(export, type=Import))
+    assert imported.data[0].versions == [2**31 - 2, 2**31 - 1]
+    assert msgspec.json.encode(await prompts.transfer.export("bob", ExportQuery())) == export
+    over = {"data": [{"id": "pmpt_over", "versions": [{"version": 2**31, "prompt": "x"}]}]}
+    with pytest.raises(msgspec.ValidationError, match=r"`int` <= 2147483647 .*versions\[0\].version"):
+        msgspec.convert(over, Import)
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

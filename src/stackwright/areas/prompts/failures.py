@@ -74,6 +74,19 @@ class Moved(Settled):
         return self
 
 
+class Full(Settled):
+    """The prompt's newest version has the highest number there is."""
+
+    code = "prompt_versions_exhausted"
+
+    def __init__(self, prompt_id: str, number: int) -> None:
+        super().__init__(
+            f"Prompt '{prompt_id}' has a version {number}, and no higher number can be published. Create another "
+            "prompt.",
+            param="prompt.version",
+        )
+
+
 class PreconditionFailed(InvalidRequest):
     """The object changed since the caller read it (`If-Match`)."""
 

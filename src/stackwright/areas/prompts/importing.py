@@ -7,7 +7,7 @@ from typing import NamedTuple
 from stackwright.areas.prompts.content import Content, content_of
 from stackwright.areas.prompts.failures import Exists, Settled
 from stackwright.areas.prompts.ledger import Held, Ledger, Who, event_of
-from stackwright.areas.prompts.portable import Imported, ImportedPrompt, ImportedVersion
+from stackwright.areas.prompts.portable import NEWEST, Imported, ImportedPrompt, ImportedVersion
 from stackwright.areas.prompts.rows import TEXT, PromptRow, StoredPrompt, VersionRow, json_text, noted, searched
 from stackwright.areas.prompts.selecting import check_label, checked_name
 from stackwright.areas.prompts.spec import text_of, unpacked
@@ -145,6 +145,9 @@ def prepared(one: ImportedPrompt, place: int) -> Ready:
     checked_name(one.name)
     contents: Contents = {}
     for version in one.versions:
+        if not 1 <= version.version <= NEWEST:
+            why = f"version {version.version} is not between 1 and {NEWEST}: give it another number"
+            raise _refused(place, one, why)
         if version.version in contents:
             raise _refused(place, one, f"version {version.version} is there twice")
         try:

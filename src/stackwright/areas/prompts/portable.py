@@ -8,6 +8,9 @@ from stackwright.areas.prompts.types import Description, Flat, LabelName, Name, 
 from stackwright.kit.page import Page
 from stackwright.wire.metadata import Metadata
 
+NEWEST = 2**31 - 1
+"""The highest number of a version. None is published above it, so every export can be imported."""
+
 
 class ExportQuery(Struct, kw_only=True):
     """Which prompts to export."""
@@ -21,7 +24,7 @@ class ExportQuery(Struct, kw_only=True):
 class ImportedVersion(Flat, kw_only=True, forbid_unknown_fields=True):
     """A version under a number of its own."""
 
-    version: Annotated[int, Meta(ge=1, le=2**31)] = 1
+    version: Annotated[int, Meta(ge=1, le=NEWEST)] = 1
     note: Note | None = None
     parent_version: int | None = None
     created_at: int | None = None

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stackwright.areas.prompts.content import Content
-from stackwright.areas.prompts.failures import Moved
+from stackwright.areas.prompts.failures import Full, Moved
 from stackwright.areas.prompts.ledger import Ledger, Who, Written, event_of, is_id, stamped
 from stackwright.areas.prompts.pointing import packed_labels
+from stackwright.areas.prompts.portable import NEWEST
 from stackwright.areas.prompts.rows import TEXT, StoredPrompt, VersionRow, noted
 from stackwright.areas.prompts.selecting import check_label
 from stackwright.storage.sql import Script
@@ -120,6 +121,8 @@ def _planned(who: Who, row: StoredPrompt, newest: VersionRow, wanted: Publicatio
         return _pointed(row, newest, wanted)
     if wanted.base is not None and wanted.base != row.last_version:
         raise Moved(wanted.base, row.last_version)
+    if row.last_version >= NEWEST:
+        raise Full(row.id, row.last_version)
     number = row.last_version + 1
     version = version_of(who, row.id, number, content, parent=wanted.base or row.last_version)
     follows = row.default_policy == "follow" if wanted.set_default is None else wanted.set_default
