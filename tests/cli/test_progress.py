@@ -34,3 +34,15 @@ def test_on_a_terminal_every_line_is_whole_before_the_next_begins(monkeypatch: p
 def test_a_pipe_gets_a_line_when_something_begins(capsys: pytest.CaptureFixture[str]) -> None:
     _tell()
     assert capsys.readouterr().err == "copying a: 4 rows\ncopying b\n"
+
+
+def test_one_row_is_a_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Progress().tell("copying", 1, 1)
+    assert capsys.readouterr().err == "copying: 1 row\n"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = Progress()
+    for what, total in (("a", 1), ("b", None)):
+        progress.tell(what, 1, total)
+    progress.end()
+    assert terminal.getvalue().count("] 1 of 1 row\n") == terminal.getvalue().count("] 1 row\n") == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackwright.cli.output import run_or_exit, table
-from stackwright.cli.progress import Progress
+from stackwright.cli.progress import Progress, counted
 from stackwright.cli.runfile import complain, environ, load_or_exit
 from stackwright.config.complaint import RunFileError
 
@@ -107,7 +107,8 @@ def _print(report: "Report") -> None:
         count = f"{left.rows:,} " if left.rows else ""
         click.echo(f"left  {count}{left.what} ({left.where}): {left.why}.")
     if owned := sum(one.owned for one in report.tallies):
-        click.echo(f"owned  {owned:,} rows had an owner in Llama Stack. All of the tenant sees them now.")
+        them = "it" if owned == 1 else "them"
+        click.echo(f"owned  {counted(owned)} had an owner in Llama Stack. All of the tenant sees {them} now.")
     if report.dry_run:
         click.echo("Nothing was written.")
 

@@ -10,6 +10,11 @@ _BAR = 30
 _WIDTH = 36
 
 
+def counted(rows: int) -> str:
+    """Return a number of rows in words."""
+    return f"{rows:,} {'row' if rows == 1 else 'rows'}"
+
+
 class Progress:
     """One line that grows, and the next when something else begins."""
 
@@ -23,7 +28,7 @@ class Progress:
         if self._state is None or self._state[0] != what:
             self.end()
             if not self._terminal:
-                click.echo(what if total is None else f"{what}: {total:,} rows", err=True)
+                click.echo(what if total is None else f"{what}: {counted(total)}", err=True)
         self._state = (what, done, total)
         if self._terminal and time.monotonic() - self._shown > _EVERY:
             self._show(*self._state)
@@ -38,5 +43,5 @@ class Progress:
     def _show(self, what: str, done: int, total: int | None) -> None:
         self._shown = time.monotonic()
         share = min(1.0, done / total) if total else 1.0
-        count = f"{done:,} rows" if total is None else f"{done:,} of {total:,} rows"
+        count = counted(done) if total is None else f"{done:,} of {counted(total)}"
         click.echo(f"\r\x1b[K{what:<{_WIDTH}} [{'#' * int(share * _BAR):<{_BAR}}] {count}", nl=False, err=True)
