@@ -203,6 +203,22 @@ async def test_another_content_is_a_conflict_and_changes_nothing(ground: Ground)
     assert ground.rows("SELECT DISTINCT tenant FROM files_metadata") == [("default",)]
 
 
+async def test_of_two_rows_with_one_id_the_first_is_carried(ground: Ground) -> None:
+    ground.add("file-1")
+    ground.add("file-2", b"def")
+    ground.place.run(
+        "CREATE TABLE copied AS SELECT * FROM openai_files; INSERT INTO copied SELECT * FROM openai_files;"
+        "DROP TABLE openai_files; ALTER TABLE copied RENAME TO openai_files;"
+        "UPDATE openai_files SET filename = 'other' WHERE rowid = 3"
+    )
+    second = "a row before it has this id too"
+    for options, found in ({"dry_run": True}, (2, 0, 0, 2)), ({}, (2, 0, 0, 2)), ({}, (0, 2, 0, 2)):
+        report = await ground.carry(**options)
+        assert (counts(report), reasons(report)) == (found, {"file-1": second, "file-2": second})
+    assert ground.ours() == {"file-1": b"abc", "file-2": b"def"}
+    assert ground.rows("SELECT filename FROM files_metadata WHERE filename = 'other'") == []
+
+
 async def test_what_a_killed_run_left_is_in_nobodys_way(ground: Ground) -> None:
     ground.add("file-1")
     assert (await ground.carry()).good

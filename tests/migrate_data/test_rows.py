@@ -13,6 +13,7 @@ from tests.cli.command import run
 from tests.migrate_data.carrying import Carried, carry, command
 from tests.migrate_data.llama_stack import Place, asked, completion, model, prompt_keys, response, said
 from tests.migrate_data.releases import PROMPT, RELEASES, Old
+from tests.servers import PostgresServer
 
 NEW = """
 version: 2
@@ -101,6 +102,115 @@ def test_rows_that_cannot_be_ours_are_listed_with_their_reason(ground: Ground) -
     assert ground.rows("SELECT previous_id FROM responses") == [(None,)]
     assert ground.rows("SELECT COUNT(*) FROM responses_items") == [(3,)]
     assert json.loads(ground.rows("SELECT body FROM responses")[0][0])["previous_response_id"] == "resp_a"
+
+
+def test_a_text_that_is_not_utf_8_is_a_reason_to_leave_its_row(ground: Ground) -> None:
+    ground.place.add("0.3.5", "inference_store", [completion(number) for number in range(1, 250)])
+    ground.place.add("0.3.5", "openai_responses", [response(f"resp_{n}", n, [asked("x")], []) for n in range(1, 5)])
+    talks = [{"id": f"conv_{n}", "created_at": n, "items": [], "metadata": {}} for n in range(1, 5)]
+    ground.place.add("0.3.5", "openai_conversations", talks)
+    items = [
+        {"id": f"msg_{n}", "conversation_id": f"conv_{n}", "created_at": n, "item_data": asked("one", f"msg_{n}")}
+        for n in range(1, 5)
+    ]
+    ground.place.add("0.3.5", "conversation_items", items)
+    ground.place.set(prompt_keys(PROMPT, ["Hello"], 1))
+    bad = "CAST(x'61ff62' AS TEXT)"
+    ground.place.run(
+        f"UPDATE inference_store SET model = {bad} WHERE id = 'chatcmpl-000120';"
+        f"UPDATE inference_store SET choices = {bad} WHERE id = 'chatcmpl-000249';"
+        f"UPDATE inference_store SET id = {bad} WHERE id = 'chatcmpl-000007';"
+        f"UPDATE openai_responses SET response_object = {bad} WHERE id = 'resp_2';"
+        f"UPDATE openai_responses SET id = {bad} WHERE id = 'resp_3';"
+        f"UPDATE openai_conversations SET id = {bad} WHERE id = 'conv_1';"
+        f"UPDATE openai_conversations SET metadata = {bad} WHERE id = 'conv_2';"
+        f"UPDATE conversation_items SET item_data = {bad} WHERE id = 'msg_3';"
+        f"UPDATE kvstore SET value = {bad} WHERE key LIKE '%:1'"
+    )
+    for carried in (ground.carry("--dry-run"), ground.carry()):
+        assert carried.status == 1
+        assert carried.counts() == {
+            "chat completions": (246, 0, 0, 3),
+            "conversations": (1, 0, 0, 3),
+            "responses": (2, 0, 0, 2),
+            "prompts": (0, 0, 0, 1),
+        }
+        assert ground.reasons(carried, "chat completions") == {
+            "chatcmpl-000120": "its model is no text in UTF-8",
+            "chatcmpl-000249": "its choices is no text in UTF-8",
+            r"a\xffb": "its id is no text in UTF-8",
+        }
+        assert ground.reasons(carried, "responses") == {
+            "resp_2": "its response_object is no text in UTF-8",
+            r"a\xffb": "its id is no text in UTF-8",
+        }
+        assert ground.reasons(carried, "conversations") == {
+            r"a\xffb": "its id is no text in UTF-8",
+            "conv_2": "its metadata is no text in UTF-8",
+            "conv_3": "its item msg_3 is no text in UTF-8",
+        }
+        assert ground.reasons(carried, "prompts") == {PROMPT: "its version 1 is no text in UTF-8"}
+    ids = [name for (name,) in ground.rows("SELECT id FROM inference_store ORDER BY id")]
+    assert ids == [f"chatcmpl-{number:06d}" for number in range(1, 249) if number not in (7, 120)]
+
+
+def test_a_postgres_that_takes_any_bytes_for_a_text_is_read_the_same(
+    ground: Ground, postgres_server: PostgresServer
+) -> None:
+    name = f"{postgres_server.create_database()}_ascii"
+    postgres_server.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    place = Place((postgres_server, name))
+    place.add("0.3.5", "inference_store", [completion(1), completion(2), completion(3, model="größe")])
+    place.run(r"UPDATE inference_store SET model = E'a\xffb' WHERE id = 'chatcmpl-000002'")
+    place.run(r"""UPDATE inference_store SET choices = E'["\xff"]' WHERE id = 'chatcmpl-000001'""")
+    where = f'{{type: postgres, connection_string: "{postgres_server.url(name)}"}}'
+    ground.old.path.write_text(f"metadata_store: {where}\ninference_store: {where}\n")
+    carried = ground.carry()
+    assert carried.counts() == {"chat completions": (1, 0, 0, 2)}
+    assert ground.reasons(carried, "chat completions") == {
+        "chatcmpl-000001": "its choices is no text in UTF-8",
+        "chatcmpl-000002": "its model is no text in UTF-8",
+    }
+    assert ground.rows("SELECT model FROM inference_store") == [("größe",)]
+
+
+def test_of_several_rows_with_one_id_the_first_is_carried(ground: Ground) -> None:
+    ground.place.add("0.3.5", "inference_store", [completion(1), completion(2)])
+    ground.place.add("0.3.5", "openai_responses", [response("resp_a", 1, [asked("x")], [said("y", "msg_a")])])
+    ground.place.add("0.3.5", "openai_conversations", [{"id": "conv_1", "created_at": 1, "items": [], "metadata": {}}])
+    item = {"id": "msg_1", "conversation_id": "conv_1", "created_at": 1, "item_data": asked("one", "msg_1")}
+    ground.place.add("0.3.5", "conversation_items", [item])
+    for table in ("inference_store", "openai_responses", "openai_conversations"):
+        ground.place.run(
+            f"CREATE TABLE copied AS SELECT * FROM {table}; INSERT INTO copied SELECT * FROM {table};"
+            f"DROP TABLE {table}; ALTER TABLE copied RENAME TO {table}"
+        )
+    ground.place.run("UPDATE inference_store SET choices = '{broken' WHERE rowid = 1")
+    ground.place.run("UPDATE inference_store SET model = 'other' WHERE rowid = 4")
+    second = "a row before it has this id too"
+    expected = {"chat completions": (2, 0, 0, 2), "conversations": (1, 0, 0, 1), "responses": (1, 0, 0, 1)}
+    for carried in (ground.carry("--dry-run"), ground.carry()):
+        assert carried.counts() == expected
+        assert ground.reasons(carried, "responses") == {"resp_a": second}
+        assert ground.reasons(carried, "conversations") == {"conv_1": second}
+        # Of the first two the earlier one is not fit, so the other one is the first.
+        reasons = {"chatcmpl-000001": "its choices is not JSON", "chatcmpl-000002": second}
+        assert ground.reasons(carried, "chat completions") == reasons
+    assert ground.rows("SELECT model FROM inference_store") == [("mine",), ("mine",)]
+    assert ground.rows("SELECT COUNT(*) FROM openai_conversations_items") == [(1,)]
+
+
+def test_a_prompt_whose_version_has_no_room_for_another_is_refused(ground: Ground) -> None:
+    highest = 2**31 - 1
+    for name, number in (("pmpt_high", highest), ("pmpt_over", highest + 1), ("pmpt_far", "9" * 5000)):
+        ground.place.set({f"prompts:v1:{name}:{number}": {"prompt": "Hello"}})
+    carried = ground.carry()
+    assert carried.counts() == {"prompts": (1, 0, 0, 2)}
+    assert ground.reasons(carried, "prompts") == {
+        "pmpt_far": f"'{'9' * 40}' is no number of a version",
+        "pmpt_over": "Prompt 'pmpt_over' cannot be imported: version 2147483648 is not between 1 and 2147483647: "
+        "give it another number",
+    }
 
 
 def test_a_response_without_what_led_to_it_is_refused(ground: Ground) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackwright.app.carry.values import Unfit, loads, seconds
+from stackwright.app.carry.values import Unfit, loads, seconds, text
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e300, 2**62, "today", b"1", None])
@@ -12,8 +12,22 @@ def test_what_is_no_time_is_told(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 200_000, "[NaN," + "[" * 200_000, "[" * 200_000 + "]" * 200_000, "9" * 5000 + "x"]
+    "given", ["[" * 200_000, "[NaN," + "[" * 200_000, "[" * 200_000 + "]" * 200_000, "9" * 5000 + "x"]
 )
-def test_what_is_no_json_is_told_however_deep(text: str) -> None:
+def test_what_is_no_json_is_told_however_deep(given: str) -> None:
     with pytest.raises(Unfit, match=r"its choices is (not JSON|nested too deeply)"):
-        loads(text, "choices")
+        loads(given, "choices")
+
+
+@pytest.mark.parametrize("given", ['"\\ud800"', '{"a": ["\\udfff"], "b": NaN}'])
+def test_half_of_a_character_is_told(given: str) -> None:
+    with pytest.raises(Unfit, match="its choices has half of a character"):
+        loads(given, "choices")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"), [(b"\xff", "no text in UTF-8"), ("a\0b", "a NUL character"), ("", "empty"), (None, "empty")]
+)
+def test_what_is_no_text_is_told(given: object, why: str) -> None:
+    with pytest.raises(Unfit, match=f"its model (is|has) {why}"):
+        text(given, "model")

@@ -1,11 +1,11 @@
 """The loop for what has bytes beside its row: read, copy, commit; and at the end read both back."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from msgspec.structs import replace
 
-from stackwright.app.carry.carrying import DIFFERENT, GONE, Progress
+from stackwright.app.carry.carrying import DIFFERENT, GONE, Progress, Reader
 from stackwright.app.carry.files import Upload, digest
 from stackwright.app.carry.report import Checksum, Tally, Why
 from stackwright.app.carry.shelves import Uploads
@@ -20,14 +20,12 @@ _TOGETHER = 32 << 20
 TAKEN = "a file of another tenant has this id"
 SPOILT = "its bytes here are not those that were written"
 
-Reader = Callable[[], AsyncGenerator[list[Upload | Why], None]]
-
 
 class CarryingFiles:
     """The files of one place on their way to ours."""
 
     def __init__(
-        self, shelf: Uploads, blobs: Blobs, tenant: str, read: Reader, tally: Tally, progress: Progress
+        self, shelf: Uploads, blobs: Blobs, tenant: str, read: Reader[Upload], tally: Tally, progress: Progress
     ) -> None:
         self._shelf = shelf
         self._blobs = blobs

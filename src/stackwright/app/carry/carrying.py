@@ -1,6 +1,6 @@
 """The loop: read some, see which are there, write the others; and at the end read everything back."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Generic, Protocol
 
@@ -10,6 +10,7 @@ from stackwright.storage.sql import Script
 
 DIFFERENT = "another content has this id"
 GONE = "it was written, and cannot be read back"
+SECOND = "a row before it has this id too"
 
 
 class Progress(Protocol):
@@ -22,6 +23,27 @@ class Progress(Protocol):
 
 Reader = Callable[[], AsyncGenerator[list[D | Why], None]]
 """Reads the documents of one place, from the first on."""
+
+
+def once(read: Reader[D], twice: Collection[str]) -> Reader[D]:
+    """Return a reader that refuses a second document of an id. Only those of `twice` are looked at."""
+
+    async def reading() -> AsyncGenerator[list[D | Why], None]:
+        seen = set[str]()
+        async with aclosing(read()) as batches:
+            async for batch in batches:
+                yield [_first(one, seen) if one.id in twice else one for one in batch]
+
+    return reading
+
+
+def _first(one: D | Why, seen: set[str]) -> D | Why:
+    if isinstance(one, Why):
+        return one
+    if one.id in seen:
+        return Why(one.id, SECOND)
+    seen.add(one.id)
+    return one
 
 
 class Carrying(Generic[D]):

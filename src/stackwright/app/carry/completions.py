@@ -7,7 +7,7 @@ import msgspec
 
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.report import Why
-from stackwright.app.carry.values import Unfit, a_list, loads, seconds, text, without_nulls
+from stackwright.app.carry.values import Unfit, a_list, loads, named, seconds, text, without_nulls
 from stackwright.areas.chat import StoredCompletion
 from stackwright.storage.foreign import ForeignRows
 from stackwright.storage.sql import Row
@@ -38,7 +38,7 @@ def _completion(row: Row) -> StoredCompletion | Why:
         }
         asked = [_message(one) for one in a_list(loads(messages, "input_messages"), "input_messages")]
     except Unfit as error:
-        return Why(str(name), str(error))
+        return Why(named(name), str(error))
     return StoredCompletion(name, made, model, None, "{}", _encode(asked), _encode(body))
 
 

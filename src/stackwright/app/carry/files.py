@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.report import Why
-from stackwright.app.carry.values import Unfit, seconds, text
+from stackwright.app.carry.values import Unfit, named, seconds, text
 from stackwright.areas.files import StoredFile, media_type, plain_name
 from stackwright.config.llama_stack import FilesProvider
 from stackwright.storage.foreign import ForeignRows
@@ -28,6 +28,11 @@ class Upload(NamedTuple):
 
     row: StoredFile
     path: Path
+
+    @property
+    def id(self) -> str:
+        """See `Document`."""
+        return self.row.id
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Return its bytes. `Unfit` when they cannot be read, or are not as many as its row says."""
@@ -106,9 +111,9 @@ def _uploads(rows: Sequence[Row], folders: Folders) -> list[Upload | Why]:
         try:
             found.append(_upload(row, folders))
         except Unfit as error:
-            found.append(Why(str(row[0]), str(error)))
+            found.append(Why(named(row[0]), str(error)))
         except OSError as error:
-            found.append(Why(str(row[0]), f"its bytes cannot be read: {error.strerror}"))
+            found.append(Why(named(row[0]), f"its bytes cannot be read: {error.strerror}"))
     return found
 
 

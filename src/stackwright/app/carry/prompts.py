@@ -8,13 +8,15 @@ from msgspec import Struct
 
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.report import Checksum, Report, Tally, Why
-from stackwright.app.carry.values import Unfit, loads, seconds, text
+from stackwright.app.carry.values import Unfit, loads, named, seconds, text
 from stackwright.areas.prompts import ExportQuery, Import, ImportedPrompt, ImportedVersion, Prompts, Who
 from stackwright.errors import InvalidRequest
 from stackwright.storage.foreign import ForeignKeys, ForeignRows
 from stackwright.storage.sql import Row
 
 _ACTOR = "migrate data"
+_DIGITS = 20
+"""What no number of a version has more of."""
 DIFFERENT = "another prompt has this id, or other texts or another default"
 
 
@@ -37,7 +39,7 @@ async def from_keys(
             for number in sorted((one for one in keys if one != "default"), key=_number):
                 value = loads(await source.get(keys[number]), f"version {number}")
                 versions.append(ImportedVersion(version=_number(number), prompt=_text(value)))
-            yield _prompt(prompt, versions, None if default is None else _number(default))
+            yield _prompt(prompt, versions, None if default is None else _number(text(default, "default")))
         except Unfit as error:
             yield Why(prompt, str(error))
 
@@ -51,9 +53,9 @@ async def from_rows(source: ForeignRows, table: Found) -> AsyncGenerator[Importe
     rows = [row async for batch in source.batches(sql) for row in batch]
     for prompt, group in groupby(rows, key=lambda row: row[0]):
         try:
-            yield _from(str(prompt), list(group))
+            yield _from(text(prompt, "id"), list(group))
         except Unfit as error:
-            yield Why(str(prompt), str(error))
+            yield Why(named(prompt), str(error))
 
 
 def _from(id: str, rows: list[Row]) -> ImportedPrompt:
@@ -70,7 +72,7 @@ def _from(id: str, rows: list[Row]) -> ImportedPrompt:
 
 
 def _number(written: str) -> int:
-    if not written.isdecimal():
+    if not written.isdecimal() or len(written) > _DIGITS:
         raise Unfit(f"'{written[:40]}' is no number of a version")
     return int(written)
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from stackwright.app.carry.items import items_of
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.report import Why
-from stackwright.app.carry.values import Unfit, a_list, loads, text, without_nulls
+from stackwright.app.carry.values import Unfit, a_list, loads, named, text, without_nulls
 from stackwright.areas.responses import ItemRow, StoredResponse
 from stackwright.storage.foreign import ForeignRows
 from stackwright.storage.sql import Row
@@ -57,10 +57,11 @@ async def read(source: ForeignRows, table: Found) -> AsyncGenerator[list[Answer 
 
 
 async def _answers(source: ForeignRows, table: Found, rows: Sequence[Row]) -> list[Answer | Why]:
-    found = _all_stored(rows)
-    wanted = {previous for one in found.values() if not isinstance(one, Unfit) and (previous := _previous(one))}
+    stored = _all_stored(rows)
+    found = dict(reversed(stored))
+    wanted = {previous for _, one in stored if not isinstance(one, Unfit) and (previous := _previous(one))}
     before = {**await _fetched(source, table, wanted - found.keys()), **found}
-    return [_answer(name, one, before) for name, one in found.items()]
+    return [_answer(name, one, before) for name, one in stored]
 
 
 def _previous(stored: Stored) -> str | None:
@@ -73,20 +74,22 @@ async def _fetched(source: ForeignRows, table: Found, ids: set[str]) -> dict[str
         return {}
     places = ", ".join(f"${place}" for place in range(1, len(ids) + 1))
     sql = f"SELECT id, response_object FROM {table.quoted} WHERE id IN ({places})"  # noqa: S608 - it is quoted
-    return _all_stored(await source.fetch(sql, *ids))
+    return dict(_all_stored(await source.fetch(sql, *ids)))
 
 
-def _all_stored(rows: Sequence[Row]) -> dict[str, Stored | Unfit]:
-    found: dict[str, Stored | Unfit] = {}
-    for name, data in rows:
-        try:
-            found[str(name)] = _stored(data)
-        except Unfit as error:
-            found[str(name)] = error
-    return found
+def _all_stored(rows: Sequence[Row]) -> list[tuple[str, Stored | Unfit]]:
+    return [(named(name), _stored(name, data)) for name, data in rows]
 
 
-def _stored(data: object) -> Stored:
+def _stored(name: object, data: object) -> Stored | Unfit:
+    try:
+        text(name, "id")
+        return _object(data)
+    except Unfit as error:
+        return error
+
+
+def _object(data: object) -> Stored:
     stored = loads(data, "response_object")
     if not isinstance(stored, dict):
         raise Unfit("its response_object is no object")

@@ -16,20 +16,28 @@ class Unfit(Exception):
     """A row that cannot be a row of ours. Its text says why."""
 
 
-def loads(text: object, column: str) -> Any:
+def named(id: object) -> str:
+    """Return how a row is called in the report, whatever its id is."""
+    return id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
+
+
+def loads(given: object, column: str) -> Any:
     """Return what a JSON column holds. Its writer may have written NaN, which is not JSON and becomes null."""
-    if not isinstance(text, str):
-        raise Unfit(f"its {column} is empty")
+    written = text(given, column)
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(written)
     except msgspec.DecodeError:
         pass
     except RecursionError:
         raise Unfit(f"its {column} is nested too deeply") from None
     try:
-        return json.loads(text, parse_constant=lambda _: None)
+        found = json.loads(written, parse_constant=lambda _: None)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unfit(f"its {column} has half of a character: a surrogate without the other") from None
     except (ValueError, RecursionError):
         raise Unfit(f"its {column} is not JSON") from None
+    return found
 
 
 def a_list(value: object, column: str) -> list[dict[str, Any]]:
@@ -59,6 +67,10 @@ def seconds(value: object, column: str) -> int:
 
 def text(value: object, column: str) -> str:
     """Return a text that must be there."""
+    if isinstance(value, bytes):
+        raise Unfit(f"its {column} is no text in UTF-8")
+    if isinstance(value, str) and "\0" in value:
+        raise Unfit(f"its {column} has a NUL character, which Postgres does not keep")
     if not isinstance(value, str) or not value:
         raise Unfit(f"its {column} is empty")
     return value

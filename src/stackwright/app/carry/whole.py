@@ -10,7 +10,7 @@ from stackwright.app import stores
 from stackwright.app.carry import completions, conversations, files, layouts, prompts, responses
 from stackwright.app.carry.aside import InTheWay, Taken, in_the_way, set_aside
 from stackwright.app.carry.blobs import CarryingFiles
-from stackwright.app.carry.carrying import Carrying, Progress, Reader
+from stackwright.app.carry.carrying import Carrying, Progress, Reader, once
 from stackwright.app.carry.keys import sort_out
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.models import Models
@@ -167,7 +167,8 @@ class _Whole:
             partial(files.read, source, table, files.Folders(self.old.files), now),
         )
         async with opened_provider(TYPES[provider.provider_type], provider.config, self.backends) as blobs:
-            carrying = CarryingFiles(Uploads(store, sql), blobs, self.options.tenant, read, tally, self.progress)
+            reader = once(read, await _twice(source, table))
+            carrying = CarryingFiles(Uploads(store, sql), blobs, self.options.tenant, reader, tally, self.progress)
             await carrying.run(dry_run=self.options.dry_run, empty=not await self._made(sql, store.name))
 
     async def keys(self, source: ForeignKeys) -> None:
@@ -199,7 +200,8 @@ class _Whole:
         tally.owned = await _owned(source, table)
         self.report.tallies.append(tally)
         empty = not await self._made(shelf.backend, shelf.table)
-        carrying = Carrying(shelf, self.options.tenant, read, tally, self.progress)
+        reader = once(read, await _twice(source, table))
+        carrying = Carrying(shelf, self.options.tenant, reader, tally, self.progress)
         await carrying.run(dry_run=self.options.dry_run, empty=empty)
 
     async def _made(self, backend: SqlBackend, store: str) -> bool:
@@ -217,6 +219,12 @@ def _where(source: ForeignRows, table: Found) -> str:
 
 async def _count(source: ForeignRows, table: Found) -> int:
     return int((await source.fetch(f"SELECT COUNT(*) FROM {table.quoted}"))[0][0])  # noqa: S608 - quoted
+
+
+async def _twice(source: ForeignRows, table: Found) -> frozenset[str]:
+    """Return the ids that several rows have. An old table may be without a primary key."""
+    sql = f"SELECT id FROM {table.quoted} GROUP BY id HAVING COUNT(*) > 1"  # noqa: S608 - quoted
+    return frozenset(name for (name,) in await source.fetch(sql) if isinstance(name, str))
 
 
 async def _owned(source: ForeignRows, table: Found) -> int:

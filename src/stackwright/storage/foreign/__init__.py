@@ -27,9 +27,17 @@ def by_table(rows: Iterable[Row]) -> Mapping[str, frozenset[str]]:
     return {table: frozenset(columns) for table, columns in found.items()}
 
 
+def readable(given: bytes) -> str | bytes:
+    """Return a text; its bytes when they are not UTF-8."""
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        return given
+
+
 @runtime_checkable
 class ForeignRows(Protocol):
-    """A SQL database."""
+    """A SQL database. A text that is not UTF-8 comes as its bytes."""
 
     address: str
     """Where it is, without secrets."""
@@ -74,6 +82,6 @@ class ForeignKeys(Protocol):
         """Return all keys, some at a time, in no order."""
         ...
 
-    async def get(self, key: str) -> str | None:
-        """Return a key's value; None when it is gone, or is no text."""
+    async def get(self, key: str) -> str | bytes | None:
+        """Return a key's value; its bytes when it is not UTF-8, None when it is gone, or is no text."""
         ...

@@ -24,9 +24,9 @@ class ForeignKeyTable:
     async def keys(self) -> AsyncGenerator[list[str], None]:
         """See `ForeignKeys`."""
         async for batch in self._rows.batches(f"SELECT key FROM {self._table}"):  # noqa: S608 - it is quoted
-            yield [key for (key,) in batch]
+            yield [key.decode(errors="replace") if isinstance(key, bytes) else key for (key,) in batch]
 
-    async def get(self, key: str) -> str | None:
+    async def get(self, key: str) -> str | bytes | None:
         """See `ForeignKeys`."""
         found = await self._rows.fetch(f"SELECT value FROM {self._table} WHERE key = $1", key)  # noqa: S608 - as above
-        return found[0][0] if found and isinstance(found[0][0], str) else None
+        return found[0][0] if found and isinstance(found[0][0], str | bytes) else None

@@ -5,11 +5,12 @@ from typing import Any
 
 from stackwright.config.storage import PostgresBackend
 from stackwright.errors import Unavailable
-from stackwright.storage.foreign import BATCH, by_table
+from stackwright.storage.foreign import BATCH, by_table, readable
 from stackwright.storage.sql import Row, Value
 from stackwright.storage.sql.postgres_connect import Connector
 from stackwright.storage.sql.postgres_errors import FOREIGN
 
+_FAILURES = (*FOREIGN, UnicodeDecodeError)
 _COLUMNS = (
     "SELECT table_name::text, column_name::text FROM information_schema.columns "
     "WHERE table_schema = ANY(current_schemas(false))"
@@ -29,9 +30,23 @@ class ForeignPostgres:
     async def open(self) -> None:
         """Connect, and begin the one transaction in which everything is read."""
         self._connection = await self._connector.connect()
+        if self._connection.get_settings().server_encoding == "SQL_ASCII":
+            await self._expect_bytes()
         # Between two reads it waits for our own writes, for as long as they take.
         await self._run("SET idle_in_transaction_session_timeout = 0")
         await self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    async def _expect_bytes(self) -> None:
+        """Read texts with care: this database was made to take any bytes for one."""
+        # With any other encoding the server refuses to send what is not valid in it.
+        await self._run("SET client_encoding = 'SQL_ASCII'")
+        try:
+            for kind in ("text", "varchar", "json"):
+                await self._connection.set_type_codec(
+                    kind, schema="pg_catalog", encoder=str.encode, decoder=readable, format="binary"
+                )
+        except _FAILURES as error:
+            raise self._unreadable(error) from error
 
     async def close(self) -> None:
         """Disconnect."""
@@ -46,7 +61,7 @@ class ForeignPostgres:
         """See `ForeignRows`."""
         try:
             return [tuple(row) for row in await self._connection.fetch(sql, *args)]
-        except FOREIGN as error:
+        except _FAILURES as error:
             raise self._unreadable(error) from error
 
     async def batches(self, sql: str) -> AsyncGenerator[list[Row], None]:
@@ -55,13 +70,13 @@ class ForeignPostgres:
             cursor = await self._connection.cursor(sql)
             while rows := [tuple(row) for row in await cursor.fetch(BATCH)]:
                 yield rows
-        except FOREIGN as error:
+        except _FAILURES as error:
             raise self._unreadable(error) from error
 
     async def _run(self, sql: str) -> None:
         try:
             await self._connection.execute(sql)
-        except FOREIGN as error:
+        except _FAILURES as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> Unavailable:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from redis.asyncio import Redis
 
 from stackwright.config.storage import RedisBackend
+from stackwright.storage.foreign import readable
 from stackwright.storage.kv.redis import RedisDatabase
 
 _BATCH = 1000
@@ -40,7 +41,7 @@ class ForeignRedis:
             if not cursor:
                 return
 
-    async def get(self, key: str) -> str | None:
+    async def get(self, key: str) -> str | bytes | None:
         """See `ForeignKeys`."""
         found = await self._database.get(key)
-        return None if found is None else found.decode(errors="replace")
+        return None if found is None else readable(found)

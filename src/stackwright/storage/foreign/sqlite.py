@@ -1,6 +1,6 @@
 """A SQLite file that another program filled, and may be filling."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -9,11 +9,11 @@ from urllib.parse import quote
 import apsw
 
 from stackwright.errors import Unavailable
-from stackwright.storage.foreign import BATCH, by_table
+from stackwright.storage.foreign import BATCH, by_table, readable
 from stackwright.storage.present import present
 from stackwright.storage.sql import Row, Value
 
-_FAILURES = (apsw.Error, UnicodeDecodeError)
+_FAILURES = (apsw.Error, UnicodeError)
 _PATIENCE = 5000
 _COLUMNS = (
     "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' "
@@ -47,6 +47,7 @@ class ForeignSqlite:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(f"file:{quote(self.address)}?{how}", flags)
         connection.set_busy_timeout(_PATIENCE)
+        connection.create_scalar_function("readable", _readable, 1, deterministic=True)
         connection.execute("BEGIN")
         connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
         return connection
@@ -68,22 +69,43 @@ class ForeignSqlite:
     async def fetch(self, sql: str, *args: Value) -> list[Row]:
         """See `ForeignRows`."""
         try:
-            return self._cursor(sql, *args).fetchall()
+            return list(self._rows(sql, *args))
         except _FAILURES as error:
             raise self._unreadable(error) from error
 
     async def batches(self, sql: str) -> AsyncGenerator[list[Row], None]:
         """See `ForeignRows`."""
         try:
-            cursor = self._cursor(sql)
-            while rows := list(islice(cursor, BATCH)):
+            found = self._rows(sql)
+            while rows := list(islice(found, BATCH)):
                 yield rows
         except _FAILURES as error:
             raise self._unreadable(error) from error
 
-    def _cursor(self, sql: str, *args: Value) -> apsw.Cursor:
+    def _rows(self, sql: str, *args: Value) -> Iterator[Row]:
         assert self._connection is not None
-        return self._connection.execute(sql, args)
+        cursor, done = self._connection.execute(sql, args), 0
+        try:
+            for row in cursor:
+                done += 1
+                yield row
+        except UnicodeDecodeError:
+            # The driver cannot say which column it is: everything from here on is read as bytes.
+            careful = _as_bytes(sql, len(cursor.get_description()))
+            yield from islice(self._connection.execute(careful, args), done, None)
 
     def _unreadable(self, error: Exception) -> Unavailable:
         return Unavailable(f"{self.address} cannot be read: {error}.")
+
+
+def _readable(*given: "apsw.SQLiteValue") -> "apsw.SQLiteValue":
+    (blob,) = given
+    assert isinstance(blob, bytes)
+    return readable(blob)
+
+
+def _as_bytes(sql: str, columns: int) -> str:
+    """Return a read of the same rows in which each text is made from its bytes."""
+    names = [f"c{place}" for place in range(columns)]
+    made = [f"CASE typeof({one}) WHEN 'text' THEN readable(CAST({one} AS BLOB)) ELSE {one} END" for one in names]
+    return f"WITH found({', '.join(names)}) AS ({sql}) SELECT {', '.join(made)} FROM found"  # noqa: S608 - no input in it
