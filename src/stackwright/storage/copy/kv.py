@@ -1,7 +1,8 @@
 """The namespaces of a KV backend as one end of a copy. Who else works there, no KV database tells."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from stackwright.config.storage import KVReference
@@ -31,9 +32,11 @@ class KVPlace:
 
     async def read(self, part: Part, after: Sequence[Any] | None) -> list[Row]:
         """See `Place.read`."""
-        async for entries in self._entries(part, after[0] if after else ""):
-            if lasting := [(entry.key, entry.value) for entry in entries if entry.ttl is None]:
-                return lasting
+        # Closed here: the event loop would do it when it comes round, which it does not while SQLite is read.
+        async with aclosing(self._entries(part, after[0] if after else "")) as batches:
+            async for entries in batches:
+                if lasting := [(entry.key, entry.value) for entry in entries if entry.ttl is None]:
+                    return lasting
         return []
 
     async def write(self, part: Part, rows: Sequence[Row]) -> None:
@@ -55,7 +58,7 @@ class KVPlace:
         """See `rest`."""
         await self._kv(part).load([Kept(*row) for row in rest])
 
-    async def _entries(self, part: Part, after: str) -> AsyncIterator[Sequence[Kept]]:
+    async def _entries(self, part: Part, after: str) -> AsyncGenerator[Sequence[Kept], None]:
         kv = self._kv(part)
         while entries := await kv.dump(after=after, limit=self._limit):
             # How large values are is known when they are here; the next batch is measured by this one.
