@@ -1,6 +1,7 @@
 """What callers see of a Postgres that is away, restarted, full, or has changed its password."""
 
 import asyncio
+import gc
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ from stackwright.errors import StackwrightError, Unavailable
 from stackwright.storage.sql import Do, Migration, Row, Script, postgres_pool
 from stackwright.storage.sql.failures import OutcomeUnknown, SchemaTooNew
 from stackwright.storage.sql.postgres import PostgresDatabase
+from stackwright.storage.sql.postgres_connect import Connector
 from stackwright.storage.sql.writer import WriteQueue
 from tests.servers import PostgresServer
 from tests.storage.sql.databases import eventually, settings_for
@@ -400,3 +402,21 @@ async def test_four_that_migrate_at_once_do_it_once(open_database: Open) -> None
     outcomes = await asyncio.gather(*(one.migrate("notes", NOTES) for one in databases), return_exceptions=True)
     assert not [outcome for outcome in outcomes if isinstance(outcome, StackwrightError)]
     assert await databases[0].fetch("SELECT store, version FROM stackwright_schema") == [("notes", 1)]
+
+
+async def test_a_connection_that_nobody_waits_for_any_more_is_closed(
+    postgres_server: PostgresServer, postgres_db: str
+) -> None:
+    connector = Connector(settings_for(postgres_server, postgres_db), name="pg", application="test")
+
+    async def left(after: float) -> None:
+        connecting = asyncio.create_task(connector.connect())
+        await asyncio.sleep(after)
+        connecting.cancel()
+        with suppress(asyncio.CancelledError):
+            (await connecting).terminate()
+
+    for quarter in range(80):
+        await left(quarter / 4000)
+    # An open one that is collected warns, and a warning fails the test.
+    gc.collect()

@@ -64,8 +64,13 @@ class Connector:
     async def _attempt(self) -> PooledConnection:
         try:
             connection: PooledConnection = await asyncpg.connect(**self._arguments())
-            # Not among the startup parameters: PgBouncer refuses those that it does not know.
-            await connection.execute(f"SET idle_in_transaction_session_timeout = '{SILENCE}s'")
+            try:
+                # Not among the startup parameters: PgBouncer refuses those that it does not know.
+                await connection.execute(f"SET idle_in_transaction_session_timeout = '{SILENCE}s'")
+            except BaseException:
+                # Whoever waits may give up in between: nobody else knows of this connection.
+                connection.terminate()
+                raise
         except asyncpg.InvalidAuthorizationSpecificationError:
             raise
         except ValueError:
