@@ -29,7 +29,6 @@ check: $(TEST)/.ready $(SITE)/.ready ## format, lint, types, import contracts, t
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy bench tests
 	$(BIN)/lint-imports
 	$(PYTEST) $(ARGS)
 
