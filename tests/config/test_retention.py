@@ -46,10 +46,15 @@ def test_an_editor_is_told() -> None:
     assert [fits(text) for text in ("30d", "${env.RETENTION:=30d}", "30 days", "0d")] == [True, True, False, False]
 
 
-def test_where_nothing_would_be_removed_the_key_is_refused() -> None:
-    (found,) = complaints(with_stores("metadata: {backend: kv_default, namespace: a, retention: 30d}"))
-    assert found.startswith("run.yaml:7:51  storage.stores.metadata.retention")
-    assert "'retention' is not a key here" in found
+def test_every_store_takes_one() -> None:
+    run = read(
+        with_stores(
+            "{metadata: {backend: kv_default, namespace: a, retention: 1d}, inference: {backend: sql_default, "
+            "retention: 2d}, conversations: {backend: sql_default, table_name: b, retention: 3d}, responses: {backend: "
+            "sql_default, table_name: c, retention: 4d}, prompts: {backend: sql_default, table_name: d, retention: 5d}}"
+        )
+    )
+    assert [reference.seconds for _, reference in run.storage.stores] == [days * 86_400.0 for days in range(1, 6)]
 
 
 async def test_every_store_that_takes_one_has_somebody_who_removes(tmp_path_factory: pytest.TempPathFactory) -> None:

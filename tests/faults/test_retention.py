@@ -129,6 +129,23 @@ def test_what_is_too_old_goes_with_all_that_is_its_own(site: Site) -> None:
     assert site.removed() == wanted
 
 
+def test_registered_models_are_forgotten_and_those_of_the_run_file_are_not(tmp_path: Path) -> None:
+    metadata = "    metadata: {backend: kv_default, namespace: registry, retention: 2s}\n"
+    declared = "registered_resources:\n  models: [{model_id: declared, provider_id: demo, provider_model_id: echo}]\n"
+    run_file = RUN_FILE % "{type: sql_sqlite, db_path: ~/sql.db}" + metadata + declared
+    with RunningServer(tmp_path, run_file, "--workers", "2") as server:
+        server.wait_for("/v1/models/declared")
+        registered = server.post("/v1/models", {"model_id": "mine", "provider_model_id": "echo"})
+        assert registered.status == 200, registered.body
+        path = "/v1/models/mine"
+        assert server.get(path).json["created"] == registered.json["created"] > time.time() - 60
+        # Two workers answer, each from its own memory.
+        _until(lambda: {server.get(path).status for _ in range(20)}, {404})
+        assert server.get("/v1/models/declared").status == 200
+        assert Site(server, lambda _: []).removed() == {"metadata": 1}
+        assert server.get("/v1/models/declared").status == 200
+
+
 def _chain(site: Site, length: int) -> list[str]:
     made: list[str] = []
     for _ in range(length):

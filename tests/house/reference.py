@@ -25,7 +25,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
         storage.MongoBackend,
     ),
     "`storage.stores`": (storage.Stores, storage.InferenceStore),
-    "References": (storage.KVReference, storage.SqlReference, storage.StoreReference),
+    "References": (storage.KVReference, storage.MetadataStore, storage.SqlReference, storage.StoreReference),
     "`registered_resources`": (runfile.RegisteredResources, runfile.RegisteredModel),
     "`responses`": (
         responses.Responses,

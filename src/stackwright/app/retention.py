@@ -11,6 +11,7 @@ from functools import partial
 from prometheus_client import Counter
 
 from stackwright.app.stores import references, sweeps
+from stackwright.areas.models import Registry
 from stackwright.config.runfile import RunFile
 from stackwright.kit.beside import beside, rounds
 from stackwright.storage.backends import NamedBackends
@@ -48,7 +49,7 @@ class Keeper:
         self._backend = backend
         self._sweeps = sweeps
         self._age = age
-        self._every = min(max(age / _PASSES, 1.0), _LONGEST_PAUSE)
+        self._every = _pause(age)
         self._lease = Lease(backend, f"retention of {table_name}", f"{os.getpid()}-{os.urandom(8).hex()}")
 
     async def prepare(self) -> None:
@@ -90,6 +91,24 @@ class Keeper:
         return await self._backend.transact(script)
 
 
+def _pause(age: float) -> float:
+    """Return the seconds between one look through a store and the next."""
+    return min(max(age / _PASSES, 1.0), _LONGEST_PAUSE)
+
+
+async def _forget_models(registry: Registry, age: float) -> None:
+    """Forget old registrations again and again. No lease: they are few, and each goes once, whoever else looks."""
+
+    async def look() -> None:
+        if removed := await registry.delete_older(age):
+            REMOVED.labels("metadata").inc(removed)
+            log.info("Forgot %d old registered models.", removed)
+
+    every = _pause(age)
+    tell = partial(log.warning, "Old registered models stay for now: %s")
+    await rounds(look, every, tell, first=min(every, _FIRST_PAUSE))
+
+
 @asynccontextmanager
 async def kept(run: RunFile, backends: NamedBackends) -> AsyncIterator[None]:
     """Look after the stores that have a retention, for as long as the context lasts."""
@@ -100,5 +119,9 @@ async def kept(run: RunFile, backends: NamedBackends) -> AsyncIterator[None]:
     ]
     for keeper in keepers:
         await keeper.prepare()
-    async with beside(*(keeper.run() for keeper in keepers)):
+    works = [keeper.run() for keeper in keepers]
+    metadata = run.storage.stores.metadata
+    if metadata.seconds is not None:
+        works.append(_forget_models(Registry(backends.kv(metadata)), metadata.seconds))
+    async with beside(*works):
         yield

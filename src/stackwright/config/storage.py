@@ -189,8 +189,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _RETENTION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 
 
-class StoreReference(SqlReference):
-    """A table in a SQL backend that is one of `storage.stores`: its rows may grow too old."""
+class Aging(Section):
+    """A store whose objects may grow too old."""
 
     retention: Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{_RETENTION.pattern}$"})] | None = Field(
         None,
@@ -210,6 +210,14 @@ class StoreReference(SqlReference):
         if value is not None and not _RETENTION.fullmatch(value):
             raise ValueError("retention must be a number and s, m, h, d or w, such as 30d")
         return value
+
+
+class StoreReference(Aging, SqlReference):
+    """A table in a SQL backend whose rows may grow too old."""
+
+
+class MetadataStore(Aging, KVReference):
+    """A place in a KV backend for registered models, which may grow too old."""
 
 
 class InferenceStore(StoreReference):
@@ -232,8 +240,8 @@ class InferenceStore(StoreReference):
 class Stores(Section):
     """Which store keeps its rows where. A store not named lands in `kv_default` or `sql_default`."""
 
-    metadata: KVReference = Field(
-        KVReference(backend="kv_default", namespace="registry"), description="Registered models."
+    metadata: MetadataStore = Field(
+        MetadataStore(backend="kv_default", namespace="registry"), description="Registered models."
     )
     inference: InferenceStore = Field(InferenceStore(backend="sql_default"), description="Stored chat completions.")
     conversations: StoreReference = Field(

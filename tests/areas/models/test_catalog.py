@@ -1,6 +1,7 @@
 """The catalog: whose names lead where."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -8,10 +9,12 @@ import pytest
 
 from stackwright.areas.models import Catalog, Registration, Registry, Served
 from stackwright.areas.models.index import Index
+from stackwright.areas.models.registry import Registered
 from stackwright.areas.models.types import Model
 from stackwright.errors import InvalidRequest, UnknownModel
 from stackwright.ports.inference import BodyPort, CountPort, Offer, TextPort
-from stackwright.testing.memory_kv import MemoryDatabase
+from stackwright.testing.memory_kv import MemoryDatabase, MemoryKV
+from tests.storage.sql.databases import eventually
 
 
 class Provider:
@@ -96,18 +99,60 @@ async def test_what_the_run_file_no_longer_registers_is_gone_after_a_restart() -
         catalog = Catalog(_served(demo=Provider()), declared, registry)
         async with catalog.kept_fresh():
             await catalog.settled(1)
-            kept = {one.model_id for one in (await _eventually(registry, len(names)))}
+            kept = {one.registration.model_id for one in (await _eventually(registry, len(names)))}
         assert kept == set(names)
 
 
-async def _eventually(registry: Registry, count: int) -> list[Registration]:
-    found: list[Registration] = []
+async def _eventually(registry: Registry, count: int) -> list[Registered]:
+    found: list[Registered] = []
     for _ in range(500):
         found = (await registry.everything()).get("*", [])
         if len(found) == count:
             return found
         await asyncio.sleep(0.01)
     raise AssertionError(f"there are {len(found)} registrations, not {count}")
+
+
+async def test_old_registrations_go_and_those_of_the_run_file_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(MemoryDatabase().namespace("registry"))
+    declared = [Registration(model_id="declared", provider_id="demo")]
+    catalog = Catalog(_served(demo=Provider("poet")), declared, registry)
+    async with catalog.kept_fresh():
+        await _eventually(registry, 1)
+        old = await catalog.register("ada", Registration(model_id="old", provider_model_id="poet"))
+        await catalog.register("ada", Registration(model_id="renewed", provider_model_id="poet"))
+        start = time.time()
+        assert abs(old.created - start) < 60
+        monkeypatch.setattr(time, "time", lambda: start + 100)
+        await catalog.register("ada", Registration(model_id="renewed", provider_model_id="poet"))
+        assert await registry.delete_older(50) == 1
+        assert await registry.delete_older(50) == 0
+
+        async def noticed() -> bool:
+            return "old" not in {one.id for one in catalog.models("ada").data}
+
+        await eventually(noticed)
+        assert {one.id for one in catalog.models("ada").data} == {"declared", "demo/poet", "renewed"}
+        assert {one.registration.model_id for one in (await registry.everything())["*"]} == {"declared"}
+
+
+async def test_what_is_registered_anew_while_the_old_goes_stays() -> None:
+    kv = Renewed()
+    registry = Registry(kv)
+    await registry.put("ada", Registration(model_id="mine"))
+    assert await registry.delete_older(-10) == 0
+    assert [one.registration.provider_id for one in (await registry.everything())["ada"]] == ["anew"]
+
+
+class Renewed(MemoryKV):
+    """Somebody registers again what was just looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
+        await Registry(self).put("ada", Registration(model_id="mine", provider_id="anew"))
+        return await super().compare_and_set(key, expected, value)
 
 
 def test_a_registration_needs_a_name() -> None:

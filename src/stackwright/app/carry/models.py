@@ -54,7 +54,7 @@ class Models:
 
     async def _kept(self, tenant: str) -> Mapping[str, Registration]:
         everything = await self._registry.everything() if self._made else {}
-        return {one.model_id: one for one in everything.get(tenant, [])}
+        return {one.registration.model_id: one.registration for one in everything.get(tenant, [])}
 
     def _read(self, value: Any, report: Report, tally: Tally) -> Registration | None:
         """Return a registration; None, and it is reported, when there is no need of one."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from stackwright.areas.models.index import Index, Served, Target
-from stackwright.areas.models.registry import Registry
+from stackwright.areas.models.registry import SHARED, Registered, Registry
 from stackwright.areas.models.types import Model, ModelDeleted, ModelList, Registration
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.beside import beside, rounds
@@ -28,10 +28,10 @@ class Catalog:
     def __init__(self, providers: Mapping[str, Served], declared: Sequence[Registration], registry: Registry) -> None:
         """`declared` are the run file's registrations: everybody's, and they outrank what providers offer."""
         self._providers = providers
-        self._declared = declared
+        self._declared = [Registered(SHARED, one) for one in declared]
         self._registry = registry
         self._offers: dict[str, Sequence[Offer]] = {}
-        self._registered: dict[str, list[Registration]] = {}
+        self._registered: dict[str, list[Registered]] = {}
         self._generation: bytes | None = None
         self._saved = False
         self._unheard = set(providers)
@@ -124,8 +124,9 @@ class Catalog:
 
     async def _save_declared(self) -> None:
         """Keep the run file's registrations where its replicas and tools can see them."""
-        kept = {one.model_id: one for one in (await self._registry.everything()).get(SHARED, [])}
-        for registration in self._declared:
+        stored = await self._registry.everything()
+        kept = {one.registration.model_id: one.registration for one in stored.get(SHARED, [])}
+        for registration in (one.registration for one in self._declared):
             if kept.pop(registration.model_id, None) != registration:
                 await self._registry.put(SHARED, registration)
         for model_id in kept:
@@ -150,10 +151,6 @@ class Catalog:
         }
 
 
-SHARED = "*"
-"""The tenant under which the run file's registrations are kept. No caller can be it."""
-
-
 def _offered(provider_id: str, offer: Offer) -> Model:
     return Model(
         id=f"{provider_id}/{offer.name}",
@@ -166,16 +163,17 @@ def _offered(provider_id: str, offer: Offer) -> Model:
     )
 
 
-def _registered(registrations: Iterable[Registration]) -> list[Model]:
-    return [
-        Model(
-            id=one.model_id,
-            created=0,
-            owned_by=one.provider_id or "",
-            model_type=one.model_type,
-            provider_id=one.provider_id or "",
-            provider_model_id=one.provider_model_id or one.model_id,
-            metadata=one.metadata,
-        )
-        for one in registrations
-    ]
+def _registered(entries: Iterable[Registered]) -> list[Model]:
+    return [_named(entry.registration, entry.created) for entry in entries]
+
+
+def _named(one: Registration, created: int) -> Model:
+    return Model(
+        id=one.model_id,
+        created=created,
+        owned_by=one.provider_id or "",
+        model_type=one.model_type,
+        provider_id=one.provider_id or "",
+        provider_model_id=one.provider_model_id or one.model_id,
+        metadata=one.metadata,
+    )

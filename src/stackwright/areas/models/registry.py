@@ -3,11 +3,13 @@
 import hashlib
 import logging
 import os
+import time
+from collections.abc import AsyncIterator
 
 import msgspec
 
 from stackwright.areas.models.types import Registration
-from stackwright.storage.kv import KV
+from stackwright.storage.kv import KV, Entry
 
 log = logging.getLogger(__name__)
 
@@ -15,10 +17,16 @@ _GENERATION = "models/generation"
 _PREFIX = "models/of/"
 _BATCH = 1000
 
+SHARED = "*"
+"""The tenant under which the run file's registrations are kept. No caller can be it."""
 
-class _Entry(msgspec.Struct):
+
+class Registered(msgspec.Struct):
+    """A registration, whose it is, and when it was made, in seconds since 1970."""
+
     tenant: str
     registration: Registration
+    created: int = 0
 
 
 class Registry:
@@ -31,31 +39,52 @@ class Registry:
         return await self._kv.get(_GENERATION)
 
     async def put(self, tenant: str, registration: Registration) -> None:
-        entry = _Entry(tenant, registration)
+        """Keep a registration, made now."""
+        entry = Registered(tenant, registration, int(time.time()))
         await self._kv.set(_key(tenant, registration.model_id), msgspec.json.encode(entry))
-        await self._kv.set(_GENERATION, os.urandom(12).hex().encode())
+        await self._tell()
 
     async def delete(self, tenant: str, model_id: str) -> bool:
+        """Forget a registration. True when it was there."""
         there = await self._kv.delete(_key(tenant, model_id))
-        await self._kv.set(_GENERATION, os.urandom(12).hex().encode())
+        await self._tell()
         return there
 
-    async def everything(self) -> dict[str, list[Registration]]:
+    async def delete_older(self, age: float) -> int:
+        """Forget callers' registrations that were made `age` seconds ago or longer; return how many.
+
+        One that is made anew meanwhile stays, whoever else does the same at the same time.
+        """
+        removed = 0
+        async for entry, one in self._entries():
+            if one.tenant != SHARED and one.created <= time.time() - age:
+                removed += await self._kv.compare_and_set(entry.key, entry.value, None)
+        if removed:
+            await self._tell()
+        return removed
+
+    async def everything(self) -> dict[str, list[Registered]]:
         """Return all registrations by tenant."""
-        found: dict[str, list[Registration]] = {}
+        found: dict[str, list[Registered]] = {}
+        async for _, one in self._entries():
+            found.setdefault(one.tenant, []).append(one)
+        return found
+
+    async def _entries(self) -> AsyncIterator[tuple[Entry, Registered]]:
         start = _PREFIX
         while True:
             entries = await self._kv.scan(prefix=_PREFIX, start=start, limit=_BATCH)
-            for key, value in entries:
+            for entry in entries:
                 try:
-                    entry = msgspec.json.decode(value, type=_Entry)
+                    yield entry, msgspec.json.decode(entry.value, type=Registered)
                 except msgspec.DecodeError as error:
-                    log.warning("Registration %s cannot be read and is passed over: %s", key, error)
-                else:
-                    found.setdefault(entry.tenant, []).append(entry.registration)
+                    log.warning("Registration %s cannot be read and is passed over: %s", entry.key, error)
             if len(entries) < _BATCH:
-                return found
+                return
             start = entries[-1].key + "\x01"
+
+    async def _tell(self) -> None:
+        await self._kv.set(_GENERATION, os.urandom(12).hex().encode())
 
 
 def _key(tenant: str, model_id: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -13,7 +13,7 @@ from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.failures import UnknownPrompt, UnknownVersion
 from stackwright.areas.prompts.ledger import is_id
 from stackwright.areas.prompts.metrics import HELD_BYTES, LAG_ROWS, LAG_SECONDS
-from stackwright.areas.prompts.rows import PromptRow, VersionRow
+from stackwright.areas.prompts.rows import PointerRow, PromptRow, VersionRow
 from stackwright.areas.prompts.selecting import LATEST, number_of
 from stackwright.areas.prompts.spec import unpacked
 from stackwright.areas.prompts.tables import Tables
@@ -39,6 +39,7 @@ class Memory:
         self._pointers = Pointers()
         self._lookups = Lookups()
         self._bell = tables.backend.bell(tables.name)
+        self._cooled: set[tuple[str, str, Selector]] = set()
         self._seen: int | None = None
         self._fresh_at = time.monotonic()
 
@@ -109,14 +110,15 @@ class Memory:
         self._take_over(tenant, row)
         self._bell.ring()
 
-    def _take_over(self, tenant: str, row: PromptRow) -> None:
+    def _take_over(self, tenant: str, row: PromptRow | PointerRow) -> None:
+        self._cooled.update((tenant, row.id, selector) for selector in self._used(tenant, row.id))
         self._pointers.put(tenant, row)
         if row.archived_at is not None:
             self._versions.forget(tenant, row.id)
 
     async def _looked_up(self, tenant: str, reference: str) -> Pointer:
         row = await self.row(tenant, reference)
-        self._pointers.put(tenant, row)
+        self._take_over(tenant, row)
         return Pointer(row)
 
     async def find(self, tenant: str, reference: str) -> PromptRow | None:
@@ -132,6 +134,7 @@ class Memory:
     async def _follow(self) -> None:
         try:
             await self._catch_up()
+            await self._keep_warm()
             self._fresh_at = time.monotonic()
         finally:
             self._lookups.tell()
@@ -158,12 +161,17 @@ class Memory:
         selectors = (None, LATEST, *pointer.label_versions)
         return [one for one in selectors if (tenant, prompt_id, number_of(pointer, one)) in self._versions]
 
-    async def _keep_warm(self, tenant: str, row: PromptRow, used: Sequence[Selector]) -> None:
+    async def _keep_warm(self) -> None:
         """Fetch what selectors mean now that were answered from memory: the database may be away at their next use."""
-        if row.archived_at is None:
-            for selector in used:
+        for cooled in list(self._cooled):
+            tenant, prompt_id, selector = cooled
+            pointer = self._pointers.get(tenant, prompt_id)
+            if pointer is not None:
                 with suppress(InvalidRequest):
-                    await self.of(tenant, row, number_of(row, selector))
+                    number = number_of(pointer, selector)
+                    await self.version(tenant, prompt_id, number, latest=pointer.latest_version)
+            if self._pointers.get(tenant, prompt_id) is pointer:
+                self._cooled.discard(cooled)
 
     async def _last_change(self) -> int:
         do = self._tables.last_change()
@@ -175,7 +183,7 @@ class Memory:
             do = self._tables.everybodys(after, _BATCH)
             rows = await self._tables.backend.fetch(do.sql, *do.args)
             for _, tenant, *row in rows:
-                self._pointers.put(tenant, self._tables.pointers.decode(tuple(row)))
+                self._take_over(tenant, self._tables.pointers.decode(tuple(row)))
             if len(rows) < _BATCH:
                 return
             after = rows[-1][0]
@@ -187,11 +195,9 @@ class Memory:
             do = self._tables.changed_since(since, _BATCH)
             rows = await self._tables.backend.fetch(do.sql, *do.args)
             for tenant, prompt_id in dict.fromkeys((row[1], row[2]) for row in rows):
-                used = self._used(tenant, prompt_id)
                 found = await self._tables.find(tenant, prompt_id)
                 if found is not None:
                     self._take_over(tenant, found)
-                    await self._keep_warm(tenant, found, used)
             if len(rows) < _BATCH:
                 return
             since = rows[-1][0]
