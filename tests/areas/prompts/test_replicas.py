@@ -212,16 +212,11 @@ async def test_what_a_warm_prompt_means_by_now_is_warm_before_it_is_asked_for(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = await replica(), await replica()
-    made = await one.create(ADA, NewPrompt(instructions="1"))
+    made = await one.create(ADA, NewPrompt(instructions="1", default_policy="pinned"))
     for number in (2, 3, 4):
         await one.versions.publish(ADA, made.id, NewVersion(instructions=str(number)))
     await one.set_label(ADA, made.id, "prod", NewLabel(version=2))
-    await one.set_default(ADA, made.id, NewDefault(version=1))
-
-    async def heard() -> bool:
-        return (await two.resolve("ada", PromptRef(id=made.id))).version == "1"
-
-    await eventually(heard)
+    assert (await two.resolve("ada", PromptRef(id=made.id))).version == "1"
     assert (await two.resolve("ada", PromptRef(id=made.id, version="prod"))).version == "2"
     held: set[str] = set()
     hold = two.memory.hold
