@@ -10,7 +10,8 @@ from stackwright.app import stores
 from stackwright.app.carry import completions, conversations, files, layouts, prompts, responses
 from stackwright.app.carry.aside import InTheWay, Taken, in_the_way, set_aside
 from stackwright.app.carry.blobs import CarryingFiles
-from stackwright.app.carry.carrying import Carrying, Progress, Reader, once
+from stackwright.app.carry.carrying import Carrying
+from stackwright.app.carry.course import Course, Progress, Reader, once
 from stackwright.app.carry.keys import sort_out
 from stackwright.app.carry.layouts import Found
 from stackwright.app.carry.models import Models
@@ -167,8 +168,8 @@ class _Whole:
             partial(files.read, source, table, files.Folders(self.old.files), now),
         )
         async with opened_provider(TYPES[provider.provider_type], provider.config, self.backends) as blobs:
-            reader = once(read, await _twice(source, table))
-            carrying = CarryingFiles(Uploads(store, sql), blobs, self.options.tenant, reader, tally, self.progress)
+            course = Course(once(read, await _twice(source, table)), tally, self.progress)
+            carrying = CarryingFiles(Uploads(store, sql), blobs, self.options.tenant, course)
             await carrying.run(dry_run=self.options.dry_run, empty=not await self._made(sql, store.name))
 
     async def keys(self, source: ForeignKeys) -> None:
@@ -200,8 +201,8 @@ class _Whole:
         tally.owned = await _owned(source, table)
         self.report.tallies.append(tally)
         empty = not await self._made(shelf.backend, shelf.table)
-        reader = once(read, await _twice(source, table))
-        carrying = Carrying(shelf, self.options.tenant, reader, tally, self.progress)
+        course = Course(once(read, await _twice(source, table)), tally, self.progress)
+        carrying = Carrying(shelf, self.options.tenant, course)
         await carrying.run(dry_run=self.options.dry_run, empty=empty)
 
     async def _made(self, backend: SqlBackend, store: str) -> bool:
