@@ -180,7 +180,9 @@ def _intake(
     seals = responses.Seals(backends.kv(run.storage.stores.metadata))
     talks = responses.Talks(store, history, seals)
     downloads = Downloader(run.responses.file_urls)
-    attachments = responses.Attachments(uploads, downloads, run.responses.max_file_bytes)
+    limits = run.responses
+    room = responses.Room(limits.max_file_bytes_at_once)
+    attachments = responses.Attachments(uploads, downloads, room, limits.max_file_bytes)
     return responses.Intake(catalog, templates, talks, kit, remote, seals, attachments)
 
 

@@ -2,9 +2,9 @@
 
 import re
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from stackwright.config.section import Section
 
@@ -107,7 +107,22 @@ class Responses(Section):
         description="Most bytes that the files of a request may have together, uploaded ones and those by URL, its "
         "history included; the model is sent all of them. More is a 413.",
     )
+    max_file_bytes_at_once: PositiveInt = Field(
+        256 * 1024 * 1024,
+        description="Most bytes that the files of all requests under way may have together, in a server process; "
+        "those sent as `data:` URLs count too. A byte of a file takes up to four bytes of memory. Requests wait 10 s "
+        "for room, then they are a 503.",
+    )
     file_urls: FileUrls = Field(FileUrls(), description="Files that an `input_file` names by its `file_url`.")
     mcp: Mcp = Field(Mcp(), description="Tools of type `mcp`.")
     websockets: WebSockets = Field(WebSockets(), description="Limits of WebSockets.")
     background: Background = Field(Background(), description="Limits of responses with `background: true`.")
+
+    @model_validator(mode="after")
+    def _room_for_a_request(self) -> Self:
+        if self.max_file_bytes > self.max_file_bytes_at_once:
+            raise ValueError(
+                f"max_file_bytes ({self.max_file_bytes}) is more than max_file_bytes_at_once "
+                f"({self.max_file_bytes_at_once}), which all requests share. Raise that, or lower max_file_bytes"
+            )
+        return self

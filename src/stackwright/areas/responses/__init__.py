@@ -5,7 +5,7 @@ The way of one request, by the files it comes through:
 1. `routes` hands it to `service`, which has it made ready, runs the engine, keeps the outcome and answers.
 2. `intake` makes it ready: `checking` refuses what nobody does; `talk` reads what was said before; `offering`,
    `remote`, `tooling` and `toolbox` find the tools; `beginning` is the response as it starts; `attachments` puts in
-   files; `asking` and `messages` put it all into the words of chat completions.
+   files, for which there is `room`; `asking` and `messages` put it all into the words of chat completions.
 3. The engine (`stackwright.engine`) asks `model`, whose answers `hearing` turns into signals, and has tools run by
    `tooling`. What comes out are events, which `sending` puts on the wire.
 4. `store` keeps the outcome: `items` beside the response, `journal` the events of background streams; `retention`
@@ -24,6 +24,7 @@ from stackwright.areas.responses.journal import Journal
 from stackwright.areas.responses.making import KIND, Maker
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote
+from stackwright.areas.responses.room import Room
 from stackwright.areas.responses.routes import api
 from stackwright.areas.responses.sealing import Seals
 from stackwright.areas.responses.service import Responses
@@ -43,6 +44,7 @@ __all__ = [
     "Remote",
     "ResponseStore",
     "Responses",
+    "Room",
     "Seals",
     "Sockets",
     "StoredResponse",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from stackwright.areas.files import Files, StoredFile, media_type, plain_name
+from stackwright.areas.responses.room import PATIENCE, Hold, NoRoom, Room, too_large
 from stackwright.errors import InvalidRequest, NotFound, TooLarge
 from stackwright.ports.downloads import Download, Downloads
 from stackwright.wire.content import InputFile, InputImage, MessagePart
@@ -23,35 +24,47 @@ _IMAGES = (
 """Media types, what they begin with, and what they have behind the eighth byte."""
 
 
+_FILES = (InputImage, InputFile)
+
+
 class Attachments:
     """Puts the bytes of files in place of their ids and URLs."""
 
-    def __init__(self, files: Files, downloads: Downloads, most: int) -> None:
-        """`most`: bytes that the files of one request may have together."""
+    def __init__(self, files: Files, downloads: Downloads, room: Room, most: int) -> None:
+        """`most`: bytes that the files of one request may have together; all of them have the room."""
         self._files = files
         self._downloads = downloads
+        self._room = room
         self._most = most
 
-    async def attached(self, tenant: str, items: Sequence[Item], *, later: bool = False) -> Sequence[Item]:
+    def hold(self, *, patient: bool = False) -> Hold:
+        """Return what is to have the room for the files of one request. `patient`: it waits for as long as it takes."""
+        return Hold(self._room, None if patient else PATIENCE)
+
+    async def attached(self, tenant: str, items: Sequence[Item], hold: Hold, *, later: bool = False) -> Sequence[Item]:
         """Return items as a model is to have them. Those given stay as they are, and name files by ids and URLs.
 
         Args:
             tenant: Whose files.
             items: What the model is to be shown.
+            hold: Gets room for the files, for as long as they are held.
             later: It is not shown them now: files by their URLs are not fetched yet, and come without a byte.
 
         Raises:
             InvalidRequest: There is no such file, or a file that is to be an image is none.
             TooLarge: They are more than a request may have.
+            Unavailable: There is no room for them at the moment.
         """
-        parts = [part for item in items for part in _parts(item)]
+        parts = [part for item in items for part in _parts(item) if isinstance(part, _FILES)]
         named = [file_id for part in parts if (file_id := _file_id(part)) is not None]
         linked = [url for part in parts if (url := _file_url(part)) is not None]
-        if not (named or linked):
+        brought = sum(map(_brought, parts))
+        if not (named or linked or brought):
             return items
         budget = _Budget(self._most)
         rows = await self._rows(tenant, named, budget)
-        fetched = await self._fetched(linked, budget, later=later) if linked else {}
+        await hold.resize(brought + budget.spent)
+        fetched = await self._fetched(linked, budget, hold, later=later) if linked else {}
         found = _Found(rows, {file_id: await self._url(tenant, row) for file_id, row in rows.items()}, fetched)
         return [_filled(item, found) for item in items]
 
@@ -63,15 +76,37 @@ class Attachments:
             budget.spend(rows[file_id].bytes)
         return rows
 
-    async def _fetched(self, urls: Sequence[str], budget: "_Budget", *, later: bool) -> Mapping[str, Download]:
+    async def _fetched(
+        self, urls: Sequence[str], budget: "_Budget", hold: Hold, *, later: bool
+    ) -> Mapping[str, Download]:
         try:
             if not later:
-                return await self._downloads.fetch(urls, budget.spend)
+                return await self._fetched_now(urls, budget, hold)
             await self._downloads.check(urls)
         except InvalidRequest as error:
             error.param = error.param or "input"
             raise
         return dict.fromkeys(urls, Download(data=b"", content_type=_BINARY, filename=""))
+
+    async def _fetched_now(self, urls: Sequence[str], budget: "_Budget", hold: Hold) -> Mapping[str, Download]:
+        before, held = budget.spent, hold.size
+
+        def spend(count: int) -> None:
+            budget.spend(count)
+            hold.grow(held + budget.spent - before)
+
+        try:
+            return await self._downloads.fetch(urls, spend)
+        except NoRoom:
+            # What has come is dropped, and comes again when there is room for as much as it may be.
+            budget.spent = before
+            await hold.resize(min(held + self._most - before, self._room.most))
+        try:
+            return await self._downloads.fetch(urls, spend)
+        except NoRoom:
+            raise too_large(self._room.most) from None
+        finally:
+            hold.shrink(held + budget.spent - before)
 
     async def _row(self, tenant: str, id: str) -> StoredFile:
         with _there(id):
@@ -90,12 +125,13 @@ class _Budget:
     """Bytes that files may have together."""
 
     def __init__(self, most: int) -> None:
-        self._most = self._left = most
+        self._most = most
+        self.spent = 0
 
     def spend(self, count: int) -> None:
         """Take some. `TooLarge` when there are not so many left."""
-        self._left -= count
-        if self._left < 0:
+        self.spent += count
+        if self.spent > self._most:
             raise TooLarge(
                 f"The files of this request have more than {self._most} bytes together, the limit set by "
                 "responses.max_file_bytes.",
@@ -128,6 +164,17 @@ def _file_id(part: MessagePart) -> str | None:
 def _file_url(part: MessagePart) -> str | None:
     """Return the URL that a file is to be fetched from: where there is nothing else of it."""
     return part.file_url if isinstance(part, InputFile) and part.file_id is None and part.file_data is None else None
+
+
+def _brought(part: MessagePart) -> int:
+    """Return about how many bytes of a file the part itself has, as a `data:` URL."""
+    match part:
+        case InputImage(file_id=None, image_url=str(url)) if url.startswith("data:"):
+            return len(url) * 3 // 4
+        case InputFile(file_id=None, file_data=str(data)):
+            return len(data) * 3 // 4
+        case _:
+            return 0
 
 
 def _parts(item: Item) -> Sequence[MessagePart]:

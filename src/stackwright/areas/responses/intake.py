@@ -1,5 +1,6 @@
 """A request made ready: checked in OpenAI's order, its history read, its model found."""
 
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from stackwright.areas.responses.memory import Memory
 from stackwright.areas.responses.model import ChatModel
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote, approved, recall
+from stackwright.areas.responses.room import Hold
 from stackwright.areas.responses.sealing import Seals
 from stackwright.areas.responses.talk import Talk, Talks
 from stackwright.areas.responses.toolbox import Toolbox
@@ -31,16 +33,21 @@ _ENCRYPTED = "reasoning.encrypted_content"
 
 
 class Ready(NamedTuple):
-    """A request that can be run."""
+    """A request that can be run. To be closed when it is over."""
 
     turn: Turn
     model: ChatModel
     tools: Tools
     talk: Talk
+    hold: Hold
     stored: bool
     prompt_hash: str | None = None
     secret: bool = False
     """Whether the request holds what must never be written down, unlike everything else of it."""
+
+    def close(self) -> None:
+        """Let go of the request's files."""
+        self.hold.close()
 
 
 class _Effective(NamedTuple):
@@ -116,27 +123,32 @@ class Intake:
         port = target.chat
         equipment = await self._equipment(request, talk)
         response = begun(effective.shown, effective.echo, talk.conversation, accepted)
-        items = [*effective.frame, *talk.history, *talk.new]
-        read = await self._attachments.attached(tenant, items, later=later)
-        model = asked(port, target, request, raw, read, equipment.toolbox)
         seal = await self._seals.sealer(tenant) if _ENCRYPTED in (request.include or ()) else None
         frame = Frame(response=response, seal=seal, servers=equipment.unheard, approved=equipment.approved)
         turn = Turn(frame=frame, offers=dict(equipment.toolbox.offered.offers))
-        return Ready(turn, model, equipment.servers, talk, response.store, effective.hash, effective.secret)
+        items = [*effective.frame, *talk.history, *talk.new]
+        hold = self._attachments.hold(patient=accepted is not None)
+        try:
+            read = await self._attachments.attached(tenant, items, hold, later=later)
+            model = asked(port, target, request, raw, read, equipment.toolbox)
+        except BaseException:
+            hold.close()
+            raise
+        return Ready(turn, model, equipment.servers, talk, hold, response.store, effective.hash, effective.secret)
 
     async def count(self, tenant: str, request: ResponseRequest, raw: bytes) -> int:
         """Return how many tokens the model would read first."""
-        ready = await self.ready(tenant, request, raw)
-        response = ready.turn.frame.response
-        counter = self._catalog.resolve(tenant, response.model).counting
-        if ready.turn.frame.servers:
-            raise InvalidRequest(
-                "The tools of an MCP server are not known before it is asked for them. Leave it out, or count with a "
-                "'previous_response_id' whose response has its 'mcp_list_tools' item.",
-                param="tools",
-            )
-        first = AskModel((), response.max_output_tokens, server_tools=True)
-        return await counter.count(ready.model.call(first))
+        with closing(await self.ready(tenant, request, raw)) as ready:
+            response = ready.turn.frame.response
+            counter = self._catalog.resolve(tenant, response.model).counting
+            if ready.turn.frame.servers:
+                raise InvalidRequest(
+                    "The tools of an MCP server are not known before it is asked for them. Leave it out, or count with "
+                    "a 'previous_response_id' whose response has its 'mcp_list_tools' item.",
+                    param="tools",
+                )
+            first = AskModel((), response.max_output_tokens, server_tools=True)
+            return await counter.count(ready.model.call(first))
 
     async def _effective(self, tenant: str, request: ResponseRequest, raw: bytes) -> _Effective:
         if request.prompt is None:

@@ -6,7 +6,7 @@ could have read of it yet; else it fails with `server_restart`.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
 import msgspec
 from msgspec import Raw, Struct
@@ -100,9 +100,12 @@ class Maker:
 
     async def _make(self, job: Job, fence: Fence) -> None:
         given = msgspec.json.decode(job.payload, type=Given)
-        ready = await self._ready(job, given)
+        with closing(await self._ready(job, given)) as ready:
+            await self._run(job, fence, ready, streamed=given.streamed)
+
+    async def _run(self, job: Job, fence: Fence, ready: Ready, *, streamed: bool) -> None:
         run = Run(ready.turn, ready.model, ready.tools)
-        writing = _Writing(self._store, self._conversations, job, fence, ready, run, streamed=given.streamed)
+        writing = _Writing(self._store, self._conversations, job, fence, ready, run, streamed=streamed)
         await writing.begin()
         try:
             async with aclosing(run.events()) as batches:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import ExitStack, aclosing, closing, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -57,7 +57,8 @@ class Responses:
         """Answer one request; `raw` is its body as it came."""
         ready = await self._intake.ready(tenant, request, raw, later=bool(request.background))
         if request.background:
-            return await self._background.begin(tenant, request, ready, raw)
+            with closing(ready):
+                return await self._background.begin(tenant, request, ready, raw)
         making = _Making(tenant, ready, Run(ready.turn, ready.model, ready.tools))
         if request.stream:
             return Stream(self._stream(making, framed, padded=pads(request)))
@@ -105,8 +106,9 @@ class Responses:
 
     @contextmanager
     def _watched(self, making: "_Making") -> Iterator[None]:
-        """Hold a place in the queue of writes; when the caller leaves, keep what was said so far."""
-        with ExitStack() as place:
+        """Hold a place in the queue of writes; when the caller leaves, keep what was said so far. In the end the
+        request's files are let go of."""
+        with closing(making.ready), ExitStack() as place:
             if making.keeps:
                 place.enter_context(self._store.place())
             try:
