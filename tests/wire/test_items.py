@@ -123,6 +123,17 @@ def test_every_item_is_answered_as_openai_describes_it(least: dict[str, Any]) ->
     validate(_published(item), "ItemResource")
 
 
+def test_what_an_mcp_server_does_not_say_of_its_tools_is_left_out() -> None:
+    """OpenAI describes it as null or absent; the AI SDK of Vercel takes no null."""
+    given = {
+        "type": "mcp_list_tools",
+        "id": "mcpl_1",
+        "server_label": "s",
+        "tools": [{"name": "t", "input_schema": {}}],
+    }
+    assert json.loads(encode(parse_one(given))) == given
+
+
 @needs_schemas
 def test_every_part_is_answered_as_openai_describes_it() -> None:
     user, assistant = parse_input([{"role": "user", "content": PARTS}, {"role": "assistant", "content": SAID}])

@@ -8,7 +8,7 @@ from stackwright.wire.content import shown
 from stackwright.wire.item import CallId, ItemKind, Status, minted
 
 
-class MCPTool(Struct, kw_only=True):
+class MCPTool(Struct, kw_only=True, omit_defaults=True):
     """A tool of an MCP server."""
 
     name: str
@@ -23,7 +23,7 @@ class MCPListTools(ItemKind, kw_only=True, tag="mcp_list_tools"):
     id: str = minted("mcpl_")
     server_label: str
     tools: list[MCPTool]
-    error: str | None = shown(None)
+    error: str | None = None
 
 
 class MCPCall(ItemKind, kw_only=True, tag="mcp_call"):
