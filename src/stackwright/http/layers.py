@@ -34,92 +34,58 @@ class Boundary:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = "req_" + os.urandom(16).hex()
         scope["state"] = {"request_id": request_id, "operation": "unmatched"}
-        header = (b"x-request-id", request_id.encode())
-        if scope["type"] == "websocket":
-            await self._converse(scope, receive, send, header)
-            return
-        status = 0
-        events = False
+        websocket = scope["type"] == "websocket"
+        answer = _Answer(_denying(send) if websocket else send, request_id)
         started = time.perf_counter()
+        try:
+            await (self._converse if websocket else self._serve)(scope, receive, answer)
+        finally:
+            if self._log_requests:
+                self._tell(scope, answer.status, time.perf_counter() - started)
 
-        async def stamped(message: Message) -> None:
-            nonlocal status, events
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                events = sse.CONTENT_TYPE in message["headers"]
-                message["headers"] = [*message["headers"], header]
-            await send(message)
-
+    async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        started = time.perf_counter()
         self._requests.begin()
         try:
-            await self._app(scope, receive, stamped)
+            await self._app(scope, receive, answer.send)
         except ClientGone as gone:
-            status = HUNG_UP
+            answer.status = HUNG_UP
             if isinstance(gone, NotRead):
                 self._log_unread(scope)
         except asyncio.CancelledError:
             # Only the end of the process cancels a request from outside. It waits for nobody.
-            stopping = Unavailable("The server is stopping.", code="stopping")
-            await self._refuse(stopping, scope, stamped, begun=bool(status), events=events, patience=0)
+            await self._refuse(Unavailable("The server is stopping.", code="stopping"), scope, answer, patience=0)
         except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, told once, in the log
-            await self._refuse(error, scope, stamped, begun=bool(status), events=events)
+            await self._refuse(error, scope, answer)
         finally:
-            self._requests.end(scope["state"]["operation"], status, time.perf_counter() - started)
-            if self._log_requests:
-                self._tell(scope, status, time.perf_counter() - started)
+            self._requests.end(scope["state"]["operation"], answer.status, time.perf_counter() - started)
 
-    async def _converse(self, scope: Scope, receive: Receive, send: Send, header: tuple[bytes, bytes]) -> None:
+    async def _converse(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         """Let a WebSocket through. What goes wrong before it is accepted is answered as to a request; what is done on
         it later is counted as it is done."""
         scope["method"] = WEBSOCKET
-        status = 0
-        started = time.perf_counter()
-
-        async def renamed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "websocket.accept":
-                status = HTTPStatus.SWITCHING_PROTOCOLS
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], header]
-            if message["type"].startswith("http."):
-                message["type"] = "websocket." + message["type"]
-            await send(message)
-
         try:
-            await self._app(scope, receive, renamed)
+            await self._app(scope, receive, answer.send)
         except asyncio.CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - as for a request
-            if status != HTTPStatus.SWITCHING_PROTOCOLS:
-                await self._refuse(error, scope, renamed)
+            if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                await self._refuse(error, scope, answer)
                 return
             self._log_failure(error, _told(error), scope)
-            await send({"type": "websocket.close", "code": BROKEN, "reason": "The server had an error."})
-        finally:
-            if self._log_requests:
-                self._tell(scope, status, time.perf_counter() - started)
+            await answer.send({"type": "websocket.close", "code": BROKEN, "reason": "The server had an error."})
 
-    async def _refuse(
-        self,
-        error: Exception,
-        scope: Scope,
-        send: Send,
-        *,
-        begun: bool = False,
-        events: bool = False,
-        patience: float = sse.STALL,
-    ) -> None:
+    async def _refuse(self, error: Exception, scope: Scope, answer: "_Answer", *, patience: float = sse.STALL) -> None:
         """Tell the caller what went wrong, who must take it within `patience` seconds. An answer that has begun and is
         no stream of events has no place for it: the connection is closed under it."""
         failure = _told(error)
-        if begun or (failure.status >= 500 and failure.code != "not_ready"):
+        if answer.status or (failure.status >= 500 and failure.code != "not_ready"):
             self._log_failure(error, failure, scope)
-        if begun and not events:
+        if answer.status and not answer.events:
             return
         with suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(patience):
-                await _tell_caller(failure, send, begun=begun)
+                await _tell_caller(failure, answer)
 
     def _log_unread(self, scope: Scope) -> None:
         data = {"request_id": scope["state"]["request_id"], "status": HUNG_UP}
@@ -138,12 +104,45 @@ class Boundary:
         log.info("%s %s", scope["method"], scope["path"], extra={"data": data})
 
 
-async def _tell_caller(failure: StackwrightError, send: Send, *, begun: bool) -> None:
-    if begun:
-        await send({"type": "http.response.body", "body": errors.event(failure)})
+class _Answer:
+    """What is sent to a caller: it gets the request's id, and we know how far it is."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.status = 0
+        """0 until it has begun."""
+        self.events = False
+        """Whether it is a stream of events."""
+        self._send = send
+        self._header = (b"x-request-id", request_id.encode())
+
+    async def send(self, message: Message) -> None:
+        """Send what an application sends."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.events = sse.CONTENT_TYPE in message["headers"]
+            message["headers"] = [*message["headers"], self._header]
+        elif message["type"] == "websocket.accept":
+            self.status = HTTPStatus.SWITCHING_PROTOCOLS
+        await self._send(message)
+
+
+def _denying(send: Send) -> Send:
+    """Return how an answer is sent to who asked for a WebSocket and gets none."""
+
+    async def renamed(message: Message) -> None:
+        if message["type"].startswith("http."):
+            message["type"] = "websocket." + message["type"]
+        await send(message)
+
+    return renamed
+
+
+async def _tell_caller(failure: StackwrightError, answer: _Answer) -> None:
+    if answer.status:
+        await answer.send({"type": "http.response.body", "body": errors.event(failure)})
         return
     headers = [(name.encode(), value.encode()) for name, value in failure.headers.items()]
-    await respond(send, failure.status, errors.envelope(failure), headers=headers)
+    await respond(answer.send, failure.status, errors.envelope(failure), headers=headers)
 
 
 def _told(error: Exception) -> StackwrightError:
