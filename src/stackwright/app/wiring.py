@@ -1,13 +1,13 @@
 """From a run file to a running application: every part opened once, and closed in the opposite order."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
-from stackwright.app import gauges, probes, retention, stores
+from stackwright.app import gauges, probes, retention, routing, stores
 from stackwright.areas import (
     chat,
     completions,
@@ -19,36 +19,17 @@ from stackwright.areas import (
     prompts,
     responses,
 )
-from stackwright.config.runfile import Api as ApiName
 from stackwright.config.runfile import RunFile
-from stackwright.http import openapi
-from stackwright.http.body import Bodies
 from stackwright.http.layers import Boundary, Principal
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
-from stackwright.http.operation import Api, Endpoint
-from stackwright.http.router import WEBSOCKET, Router
-from stackwright.http.websocket import SocketEndpoint
+from stackwright.http.router import Router
 from stackwright.jobs import Worker
 from stackwright.ports.tools import ToolAddress
 from stackwright.providers.downloads import Downloader
 from stackwright.providers.registry import TYPES, opened
 from stackwright.providers.tool_runtime.reach import Reach
 from stackwright.storage.backends import NamedBackends, open_backends
-
-_APIS: Mapping[ApiName, tuple[Api, ...]] = {
-    "inference": (chat.api, embeddings.api, completions.api, moderations.api, models.api),
-    "conversations": (conversations.api,),
-    "prompts": (prompts.api,),
-    "responses": (responses.api,),
-    "files": (files.api,),
-}
-"""Which operations each entry of the run file's `apis` brings."""
-_PAGES = (
-    ("/docs", "docs.html", "text/html; charset=utf-8"),
-    ("/docs/docs.css", "docs.css", "text/css; charset=utf-8"),
-    ("/docs/docs.js", "docs.js", "text/javascript; charset=utf-8"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +61,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         requests = Requests()
         lifecycle = Lifecycle(requests, areas.worker)
         services = {**_services(run, areas), probes.Probes: probes.Probes(lifecycle, backends.troubles)}
-        router = Router([*_routes(run, services, workers), *_sockets(run, services, lifecycle, requests)])
+        router = Router([*routing.routes(run, services, workers), *routing.sockets(run, services, lifecycle, requests)])
         yield App(
             asgi=Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests),
             lifecycle=lifecycle,
@@ -236,36 +217,6 @@ def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: Nam
         for one in run.registered_models
     ]
     return models.Catalog(providers, declared, models.Registry(backends.kv(run.storage.stores.metadata)))
-
-
-def _apis(run: RunFile) -> list[Api]:
-    return [api for name, group in _APIS.items() if run.serves(name) for api in group]
-
-
-def _routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iterator[tuple[str, str, str, ASGIApp]]:
-    apis = (*_apis(run), probes.api)
-    bodies = Bodies(run.server.max_body_bytes)
-    for api in apis:
-        for operation in api.operations:
-            endpoint = Endpoint(operation, services, bodies, upload_bytes=run.server.max_upload_bytes)
-            yield operation.method, operation.path, operation.name, endpoint
-    yield "GET", "/metrics", "metrics", probes.metrics(workers=workers)
-    yield (
-        "GET",
-        "/openapi.json",
-        "openapi",
-        probes.openapi(openapi.document(apis, keys=run.server.auth.mode == "api_keys")),
-    )
-    for path, name, kind in _PAGES:
-        yield "GET", path, "docs", probes.page(name, kind)
-
-
-def _sockets(
-    run: RunFile, services: Mapping[type, object], lifecycle: Lifecycle, requests: Requests
-) -> Iterator[tuple[str, str, str, ASGIApp]]:
-    for api in _apis(run):
-        for path, handler in api.sockets:
-            yield WEBSOCKET, path, handler.__name__, SocketEndpoint(handler, services, lifecycle, requests)
 
 
 def _tenants(run: RunFile) -> dict[str, str] | None:

@@ -26,14 +26,15 @@ class WrongMethod(InvalidRequest):
 
 WEBSOCKET = "WebSocket"
 """Stands where a method does. No method is spelled so."""
+Route = tuple[str, str, str, ASGIApp]
+"""Method, path in Starlette's notation, the operation's name, endpoint."""
 Methods = dict[str, tuple[str, ASGIApp]]
 
 
 class Router:
     """Finds the endpoint: whole paths in a dictionary, paths with parameters by their patterns, in order."""
 
-    def __init__(self, routes: Iterable[tuple[str, str, str, ASGIApp]]) -> None:
-        """`routes`: method, path in Starlette's notation, the operation's name, endpoint."""
+    def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[str, Methods] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], Methods]] = {}
         for method, path, name, endpoint in routes:
