@@ -1,6 +1,6 @@
 """Finding completions by their metadata: one row a pair, in an index that a page reads in order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Do, Migration, Script, SqlBackend, Value
@@ -57,31 +57,40 @@ class MetadataIndex:
         order: Order,
         limit: int,
     ) -> Do:
-        """Select the `listed` columns of the rows that have all these pairs, in order of arrival.
-
-        The first pair leads: its index entries are in the order wanted, so a page costs what it holds.
-        """
-        args: list[Value] = [tenant]
-
-        def bound(value: Value) -> str:
-            args.append(value)
-            return f"${len(args)}"
-
-        (key, value), *others = metadata.items()
-        conditions = [f"m.tenant = $1 AND m.key = {bound(key)} AND m.value = {bound(value)}"]
-        for other, wanted in others:
-            conditions.append(
-                f"EXISTS (SELECT 1 FROM {self._pairs} o WHERE o.tenant = $1 "  # noqa: S608 - as above
-                f"AND o.key = {bound(other)} AND o.value = {bound(wanted)} AND o.seq = m.seq)"
-            )
+        """Select the `listed` columns of the rows that have all these pairs, in order of arrival."""
+        args = Arguments(tenant)
+        conditions = [*self._having(metadata, args)]
         if model is not None:
-            conditions.append(f"t.model = {bound(model)}")
+            conditions.append(f"t.model = {args.place(model)}")
         if after is not None:
             sign = ">" if order == "asc" else "<"
-            cursor = f"SELECT seq FROM {self._rows} WHERE tenant = $1 AND id = {bound(after)}"  # noqa: S608 - as above
+            cursor = f"SELECT seq FROM {self._rows} WHERE tenant = $1 AND id = {args.place(after)}"  # noqa: S608 - as above
             conditions.append(f"m.seq {sign} ({cursor})")
         sql = (
             f"SELECT {listed} FROM {self._pairs} m JOIN {self._rows} t ON t.seq = m.seq "  # noqa: S608 - as above
-            f"WHERE {' AND '.join(conditions)} ORDER BY m.seq {order} LIMIT {bound(limit)}"
+            f"WHERE {' AND '.join(conditions)} ORDER BY m.seq {order} LIMIT {args.place(limit)}"
         )
-        return Do(self._backend.render(sql), tuple(args))
+        return Do(self._backend.render(sql), tuple(args.values))
+
+    def _having(self, metadata: Mapping[str, str], args: "Arguments") -> Iterator[str]:
+        """Yield what is true of rows that have all these pairs. The first pair leads: its index entries are in the
+        order wanted, so a page costs what it holds."""
+        (key, value), *others = metadata.items()
+        yield f"m.tenant = $1 AND m.key = {args.place(key)} AND m.value = {args.place(value)}"
+        for key, value in others:
+            yield (
+                f"EXISTS (SELECT 1 FROM {self._pairs} o WHERE o.tenant = $1 "  # noqa: S608 - as above
+                f"AND o.key = {args.place(key)} AND o.value = {args.place(value)} AND o.seq = m.seq)"
+            )
+
+
+class Arguments:
+    """The values of a statement, each put down where its place in the text is wanted."""
+
+    def __init__(self, *values: Value) -> None:
+        self.values = [*values]
+
+    def place(self, value: Value) -> str:
+        """Put a value down and return its place."""
+        self.values.append(value)
+        return f"${len(self.values)}"
