@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -420,3 +421,23 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_closed(
         await left(quarter / 4000)
     # An open one that is collected warns, and a warning fails the test.
     gc.collect()
+
+
+async def test_a_pooler_that_loses_prepared_statements_is_named(open_database: Open) -> None:
+    # What a pooler does that hands out connections by the transaction: the statement is another connection's.
+    database = await open_database(pool_size=1, max_overflow=0)
+    await database.fetch("SELECT 2")
+    await database.fetch("DEALLOCATE ALL")
+    with pytest.raises(Unavailable, match="'pg' forgets prepared statements: a pooler .* `max_prepared_statements`"):
+        await database.fetch("SELECT 2")
+
+
+async def test_two_processes_never_name_a_statement_alike(open_database: Open) -> None:
+    names = "SELECT name FROM pg_prepared_statements"
+    here = {name for (name,) in await (await open_database()).fetch(names)}
+    program = "from stackwright.storage.sql.postgres_pool import _process; print(_process)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    other = (await process.communicate())[0].decode().strip()
+    assert here
+    assert other
+    assert not any(other in name for name in here)

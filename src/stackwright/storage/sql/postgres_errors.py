@@ -22,6 +22,11 @@ _GONE = (
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
+_POOLER = (
+    "a pooler in front of it hands out connections by the transaction. Give PgBouncer `pool_mode = session`, or from "
+    "release 1.21 on `max_prepared_statements` above 0."
+)
+
 
 class ConnectionLost(Unavailable):
     """The server or the way to it went away."""
@@ -49,6 +54,8 @@ def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightErr
             return Conflict("An object with this identity exists already.")
         case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():
             return Contended(f"{where}: too many transactions want the same rows.")
+        case asyncpg.InvalidSQLStatementNameError():
+            return Unavailable(f"{where} forgets prepared statements: {_POOLER}")
         case asyncpg.UndefinedTableError():
             return MissingTable(f"{where}: {error}. Run `stackwright db upgrade`.")
         case asyncpg.DuplicateTableError():

@@ -1,6 +1,8 @@
 """Connections to one Postgres: how many, how old, and what happens while the server is away."""
 
 import asyncio
+import itertools
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -17,11 +19,20 @@ SPARE_SECONDS = 5.0
 """How long a connection above `size` is kept for the next who needs it. Opening takes 5 ms of CPU, a statement 0.1."""
 
 
+_numbers = itertools.count()
+_process = os.urandom(6).hex()
+
+
 class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that knows when it was opened, and when it was last given back."""
 
     born: float
     idle_since: float
+
+    def _get_unique_id(self, prefix: str) -> str:
+        # The driver's own names are the same in all processes. A pooler that hands out connections by the transaction
+        # would run another process's statement under such a name, with our arguments.
+        return f"{prefix}_{_process}_{next(_numbers):x}"
 
 
 class Pool:
