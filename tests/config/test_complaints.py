@@ -98,6 +98,7 @@ storage:
         (minimal("server: {auth: {mode: api_keys}}"), "6:10", "no key is given"),
         (minimal("server: {auth: {api_keys: [{name: a, key: b}]}}"), "6:10", "Set mode: api_keys"),
         (minimal("server: {auth: {mode: api_keys, api_keys: [{name: a, key: ''}]}}"), "6:44", "The key is empty"),
+        (minimal("responses: {max_file_bytes: 300000000}"), "6:1", "max_file_bytes_at_once (268435456)"),
         (minimal("providers: {inference: [{provider_type: remote::openai}]}"), "6:25", "'provider_id' is missing"),
         (minimal("providers: {inference: [{provider_id: a/b, provider_type: remote::openai}]}"), "6:39", "must match"),
         (minimal("version: 2"), "6:1", "'version' is given twice; the first is in line 1."),

@@ -48,7 +48,8 @@ class Attachments:
             tenant: Whose files.
             items: What the model is to be shown.
             hold: Gets room for the files, for as long as they are held.
-            later: It is not shown them now: files by their URLs are not fetched yet, and come without a byte.
+            later: It is not shown them now: of uploaded files the beginning will do, and those by their URLs are not
+                fetched yet, and come without a byte. They need no room.
 
         Raises:
             InvalidRequest: There is no such file, or a file that is to be an image is none.
@@ -63,9 +64,11 @@ class Attachments:
             return items
         budget = _Budget(self._most)
         rows = await self._rows(tenant, named, budget)
-        await hold.resize(brought + budget.spent)
+        if not later:
+            await hold.resize(brought + budget.spent)
         fetched = await self._fetched(linked, budget, hold, later=later) if linked else {}
-        found = _Found(rows, {file_id: await self._url(tenant, row) for file_id, row in rows.items()}, fetched)
+        urls = {file_id: await self._url(tenant, row, later=later) for file_id, row in rows.items()}
+        found = _Found(rows, urls, fetched)
         return [_filled(item, found) for item in items]
 
     async def _rows(self, tenant: str, named: Sequence[str], budget: "_Budget") -> dict[str, StoredFile]:
@@ -112,12 +115,14 @@ class Attachments:
         with _there(id):
             return await self._files.row(tenant, id)
 
-    async def _url(self, tenant: str, row: StoredFile) -> str:
+    async def _url(self, tenant: str, row: StoredFile, *, later: bool) -> str:
         data = bytearray()
         with _there(row.id):
             async with aclosing(self._files.read(tenant, row)) as pieces:
                 async for piece in pieces:
                     data += piece
+                    if later:
+                        break
         return _data_url(row.content_type, row.filename, data)
 
 

@@ -57,8 +57,7 @@ class Responses:
         """Answer one request; `raw` is its body as it came."""
         ready = await self._intake.ready(tenant, request, raw, later=bool(request.background))
         if request.background:
-            with closing(ready):
-                return await self._background.begin(tenant, request, ready, raw)
+            return await self._background.begin(tenant, request, ready, raw)
         making = _Making(tenant, ready, Run(ready.turn, ready.model, ready.tools))
         if request.stream:
             return Stream(self._stream(making, framed, padded=pads(request)))
