@@ -287,6 +287,11 @@ async def test_a_file_in_crumbs_is_left_before_it_takes_the_loop(piece: bytes) -
     assert error.message == "Error while downloading the file from 'localhost'. What came is not HTTP."
 
 
+async def test_who_says_only_that_a_file_will_come_is_left_soon() -> None:
+    error = await refused([b"HTTP/1.1 100 Continue\r\n\r\n" * 1000] * 10_000)
+    assert error.message == "Error while downloading the file from 'localhost'. What came is not HTTP."
+
+
 async def test_compressed_files_are_left_alone() -> None:
     bomb = gzip.compress(bytes(10 * MOST))
     error = await refused(play.answer(bomb, headers={"content-encoding": "gzip"}))

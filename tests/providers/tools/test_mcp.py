@@ -211,6 +211,23 @@ async def test_an_answer_in_crumbs_is_left_before_it_takes_the_loop(kind: str, c
         assert await flood.closed()
 
 
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints\r\nlink: </x>; rel=preload"])
+async def test_a_server_that_says_only_that_it_will_answer_is_left_soon(status: bytes) -> None:
+    soon = b"HTTP/1.1 %b\r\n\r\n" % status
+    async with Upstream([[*[soon * 1000] * 100_000]]) as flood:
+        async with opened(flood.base_url) as server:
+            with pytest.raises(ToolServerError, match="too long"):
+                await server.tools()
+        assert await flood.closed()
+
+
+async def test_an_answer_may_be_announced_first() -> None:
+    tools = {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]}
+    polite = [b"HTTP/1.1 100 Continue\r\n\r\n" * 50, _answering(tools)]
+    async with Upstream([polite]) as talker, opened(talker.base_url) as server:
+        assert [tool.name for tool in await server.tools()] == ["add"]
+
+
 async def test_small_messages_may_not_come_to_what_a_large_one_may_not() -> None:
     some = b'data: {"jsonrpc": "2.0", "method": "x", "params": {"a": [' + b"0," * (MAX_VALUES // 10) + b"0]}}\n\n"
     forever = [play.STREAM_HEAD, *[play.chunk(some)] * 1000]

@@ -9,6 +9,7 @@ from itertools import islice
 import httpx2
 
 from stackwright.providers.egress import Egress
+from stackwright.providers.tool_runtime.heads import TooLong
 
 MAX_VALUES = 50_000
 """Of one message of a server. The SDK takes some 20 microseconds for a value that it does not want, on the event loop;
@@ -22,10 +23,6 @@ LINE = 32
 it."""
 _STREAM = "text/event-stream"
 _PIECE = re.compile(rb'"(?:[^"\\\r\n]++|\\[^\r\n])*+"?|[\[{,]')
-
-
-class TooLong(httpx2.ReadError):
-    """A message of more bytes than we take."""
 
 
 class Allowance:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from stackwright.config.responses import Mcp
 from stackwright.ports.tools import RemoteTool, ToolAddress, ToolOutput, ToolServerError
 from stackwright.providers.egress import Egress
+from stackwright.providers.tool_runtime import heads
 from stackwright.providers.tool_runtime.guard import Guard
 from stackwright.providers.tool_runtime.mcp_words import failure, output
 
@@ -64,7 +65,7 @@ class McpServer:
     def __init__(self, address: ToolAddress, settings: Mcp, egress: Egress, tls: ssl.SSLContext) -> None:
         self._address = address
         self._settings = settings
-        self._guard = Guard(httpx2.AsyncHTTPTransport(verify=tls), egress, max_bytes=MAX_BYTES)
+        self._guard = Guard(heads.Transport(tls), egress, max_bytes=MAX_BYTES)
         self._owner: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Client] | None = None
         self._leave = asyncio.Event()

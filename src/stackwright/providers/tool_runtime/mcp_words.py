@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from stackwright.errors import StackwrightError
 from stackwright.ports.tools import ToolOutput, ToolServerError
-from stackwright.providers.tool_runtime.guard import TooLong
+from stackwright.providers.tool_runtime.heads import TooLong
 
 _LONGEST_MESSAGE = 1000
 
