@@ -187,7 +187,11 @@ def test_an_empty_list_says_so(prompts: Prompts) -> None:
         ("cut.json", b'{"a": ', "cut.json is no JSON: Expecting value: line 1 column 7 (char 6)."),
         ("bytes.md", b"ab\xff", "Cannot read bytes.md: it is not UTF-8 text (byte 2)."),
         ("empty.md", b"", "A prompt needs text: give 'instructions' (or 'prompt'), or 'messages'."),
-        ("typo.json", b'{"prompt": "x", "temprature": 1}', "Unknown parameter: 'temprature'."),
+        (
+            "typo.json",
+            b'{"prompt": "x", "temprature": 1}',
+            "Unknown parameter: 'temprature'. Did you mean 'temperature'?",
+        ),
     ],
 )
 def test_a_file_that_is_no_prompt_is_refused(

@@ -32,7 +32,7 @@ CONFIG = Config(threads=1, context_length=1024, max_tokens=8)
 HELLO = [{"role": "user", "content": "Say hello."}]
 ENDLESS: dict[str, Any] = {"logit_bias": {"2": -100}, "max_tokens": 900}
 """Token 2 ends an answer."""
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "weather",
@@ -196,7 +196,7 @@ async def test_the_answer_ends_at_the_default_limit_when_the_request_names_none(
     [
         ({}, "messages"),
         ({"messages": []}, "messages"),
-        ({"messages": [{"role": "king", "content": "x"}]}, "messages"),
+        ({"messages": [{"role": "king", "content": "x"}]}, "messages[0].role"),
         ({"messages": "hello"}, "messages"),
         ({"temperature": "hot"}, "temperature"),
         ({"temperature": 3}, "temperature"),
@@ -206,21 +206,21 @@ async def test_the_answer_ends_at_the_default_limit_when_the_request_names_none(
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_completion_tokens": -1}, "max_completion_tokens"),
         ({"stop": ["a"] * 5}, "stop"),
-        ({"logit_bias": {"5": 101}}, "logit_bias"),
+        ({"logit_bias": {"5": 101}}, "logit_bias[...]"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
-        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
         ({"audio": {"voice": "x"}}, "audio"),
         ({"audio": msgspec.Raw(b"[" * 50_000 + b"]" * 50_000)}, "audio"),
-        ({"response_format": {"type": "poem"}}, "response_format"),
+        ({"response_format": {"type": "poem"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
         ({"chat_template_kwargs": msgspec.Raw(b'{"x":' * 50_000 + b"1" + b"}" * 50_000)}, "chat_template_kwargs"),
         ({"tools": [WEATHER | {"x": msgspec.Raw(b"[" * 50_000 + b'"]{"' + b"]" * 50_000)}]}, "tools"),
     ],
 )
 async def test_a_wrong_parameter_is_refused_by_name(model: LlamaCpp, params: dict[str, Any], param: str) -> None:
-    asked = params if param == "messages" else {"messages": HELLO} | params
+    asked = params if param.startswith("messages") else {"messages": HELLO} | params
     with pytest.raises(InvalidRequest) as refused:
         await model.chat.complete(call(**asked))
     assert refused.value.param == param
@@ -283,6 +283,61 @@ async def test_a_misspelt_parameter_is_refused_with_the_one_that_is_meant(model:
     with pytest.raises(InvalidRequest, match="Did you mean 'temperature'") as refused:
         await model.chat.complete(call(messages=HELLO, temprature=0, user="ada", service_tier="auto"))
     assert (refused.value.param, refused.value.code) == ("temprature", "unknown_parameter")
+
+
+TAKEN: dict[str, Any] = {
+    "stream_options": {"include_usage": True, "include_obfuscation": False},
+    "tools": [{"type": "function", "function": {**WEATHER["function"], "strict": True}}],
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "description": "d", "strict": True, "schema": {"type": "boolean"}},
+    },
+}
+"""All that OpenAI's document has in these objects, which means something to this model."""
+
+
+@pytest.mark.parametrize(
+    ("params", "param", "meant"),
+    [
+        ({"stream_options": {"include_usge": True}}, "stream_options.include_usge", "stream_options.include_usage"),
+        ({"tools": [{**WEATHER, "strict": True}]}, "tools[0].strict", None),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "paramters": {}}}]},
+            "tools[0].function.paramters",
+            "tools[0].function.parameters",
+        ),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "weather", "nme": 1}}},
+            "tool_choice.function.nme",
+            "tool_choice.function.name",
+        ),
+        ({"response_format": {"type": "json_object", "shema": {}}}, "response_format.shema", "response_format.schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {}, "strct": True}}},
+            "response_format.json_schema.strct",
+            "response_format.json_schema.strict",
+        ),
+    ],
+)
+async def test_a_slip_within_a_parameter_is_refused_by_its_place(
+    model: LlamaCpp, params: dict[str, Any], param: str, meant: str | None
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await model.chat.complete(call(messages=HELLO, **params))
+    hint = f" Did you mean '{meant}'?" if meant else ""
+    assert refused.value.message == f"Unknown parameter: '{param}'.{hint}"
+    assert (refused.value.param, refused.value.code) == (param, "unknown_parameter")
+
+
+@pytest.mark.parametrize("name", TAKEN)
+async def test_whatever_openai_has_within_a_parameter_is_taken(model: LlamaCpp, name: str) -> None:
+    answer = await whole(model.chat, messages=HELLO, max_tokens=4, **{name: TAKEN[name]})
+    assert answer["choices"][0]["finish_reason"] in ("stop", "length", "tool_calls")
+
+
+async def test_padding_that_nobody_does_is_refused(model: LlamaCpp) -> None:
+    with pytest.raises(InvalidRequest, match=r"stream_options\.include_obfuscation.*only supported value is: False"):
+        await model.chat.complete(call(messages=HELLO, stream_options={"include_obfuscation": True}))
 
 
 async def test_a_grammar_of_the_callers_own_is_refused(model: LlamaCpp) -> None:

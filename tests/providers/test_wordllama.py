@@ -109,6 +109,8 @@ async def test_2048_texts_are_embedded_at_once(model: WordLlama) -> None:
         ({"input": ["a", "a" * 131_073]}, "input", "more than 131072 characters at 1"),
         ({"input": ["a" * 100_000] * 21}, "input", "more than 2097152 characters in all"),
         ({"input": "a", "encoding_format": "int8"}, "encoding_format", "int8"),
+        ({"input": "a", "dimension": 64}, "dimension", "Did you mean 'dimensions'?"),
+        ({"input": "a", "truncate": "END"}, "truncate", "wordllama knows no parameter of that name"),
     ],
 )
 async def test_what_cannot_be_embedded_is_refused_by_name(

@@ -1,4 +1,4 @@
-"""Which values a field may have, by the type that it is decoded as."""
+"""Which values a field may have, and which fields an object, by the type that a body is decoded as."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,16 +18,27 @@ def allowed(type: Any, path: str) -> Sequence[Value]:
 
     A path does not say which of a union's kinds is meant, so these are the values of all kinds that have the field.
     """
-    kinds = list(_kinds(inspect.type_info(type)))
-    for step in _STEP.finditer(path):
-        kinds = [inner for kind in kinds for one in _within(kind, step[1]) for inner in _kinds(one)]
-    return list(dict.fromkeys(value for kind in kinds for value in _values(kind)))
+    return list(dict.fromkeys(value for kind in _at(type, path) for value in _values(kind)))
+
+
+@cache
+def fields(type: Any, path: str) -> Sequence[str]:
+    """Return the fields that an object at a path of msgspec's may have, whichever of a union's kinds it is."""
+    structs = (kind for kind in _at(type, path) if isinstance(kind, inspect.StructType))
+    return list(dict.fromkeys(field.encode_name for struct in structs for field in struct.fields))
 
 
 def supported(values: Sequence[Value]) -> str:
     """Return the words for a caller who sent none of these."""
     *some, last = (repr(value) for value in values if value is not None)
     return f"Supported values are: {', '.join(some)} and {last}." if some else f"The only supported value is: {last}."
+
+
+def _at(type: Any, path: str) -> Sequence[inspect.Type]:
+    kinds = list(_kinds(inspect.type_info(type)))
+    for step in _STEP.finditer(path):
+        kinds = [inner for kind in kinds for one in _within(kind, step[1]) for inner in _kinds(one)]
+    return kinds
 
 
 def _kinds(type: inspect.Type) -> Iterator[inspect.Type]:

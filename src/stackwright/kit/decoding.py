@@ -1,13 +1,14 @@
 """The words in which a malformed value is refused: OpenAI's, with `param` naming the field."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
 from stackwright.errors import InvalidRequest
-from stackwright.kit.allowed import Value, allowed, supported
+from stackwright.kit.allowed import Value, allowed, fields, supported
 
 _PATH = re.compile(r" - at (?:`key` in )?`\$(.*)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
@@ -17,6 +18,8 @@ _PATTERN = re.compile(r"^Expected `str` matching regex '(.+?)(?:\(\?!\\\\n\))?'$
 _VALUE = re.compile(r"^Invalid (?:enum )?value (?P<got>.+)$", re.DOTALL)
 _BOUND = re.compile(r"^Expected `(?P<want>\w+)` (?P<bound>of length )?(?P<op>[<>]=?) (?P<limit>\S+)$")
 
+_LONGEST = 100
+"""Characters of a name for which a similar one is looked for."""
 _NOUNS = {
     "str": "a string",
     "int": "an integer",
@@ -48,7 +51,7 @@ def from_decoding(error: msgspec.DecodeError, type: Any, where: str = "") -> Inv
     text = _PATH.sub("", message)
     return (
         _missing(text, param)
-        or _unknown(text, param)
+        or _unknown(text, param, fields(type, path))
         or _out_of_bounds(text, param)
         or _unlike(text, param)
         or _wrong_type(text, param)
@@ -64,11 +67,24 @@ def _missing(text: str, param: str) -> InvalidRequest | None:
     return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
 
 
-def _unknown(text: str, param: str) -> InvalidRequest | None:
-    if (found := _UNKNOWN.match(text)) is None:
-        return None
-    name = _within(param, found.group(1))
-    return InvalidRequest(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+def _unknown(text: str, param: str, known: Iterable[str]) -> InvalidRequest | None:
+    found = _UNKNOWN.match(text)
+    return unknown(found.group(1), known, param) if found else None
+
+
+def unknown(name: str, known: Iterable[str], where: str = "", *, otherwise: str = "") -> InvalidRequest:
+    """Return the refusal of a field that nothing reads.
+
+    Args:
+        name: What it is called.
+        known: The fields that are read.
+        where: The place of its object in the body.
+        otherwise: What to say where none of them has a similar name.
+    """
+    near = get_close_matches(name[:_LONGEST], [one for one in known if one != name], 1, 0.7)
+    hint = f"Did you mean '{_within(where, near[0])}'?" if near else otherwise
+    param = _within(where, name)
+    return InvalidRequest(f"Unknown parameter: '{param}'. {hint}".rstrip(), param=param, code="unknown_parameter")
 
 
 def _within(param: str, name: str) -> str:

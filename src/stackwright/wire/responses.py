@@ -1,4 +1,8 @@
-"""The Responses API's two objects: what a request may say, and the response."""
+"""The Responses API's two objects: what a request may say, and the response.
+
+A misspelt field of the request itself goes to the model's vendor, who may know it. One of an object in it, which this
+server reads and the vendor never sees, would be lost: such objects forbid what they do not have.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -15,15 +19,15 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
 
 
-class PlainText(Struct, tag="text", tag_field="type"):
+class PlainText(Struct, tag="text", tag_field="type", forbid_unknown_fields=True):
     """Text of any form."""
 
 
-class JsonObject(Struct, tag="json_object", tag_field="type"):
+class JsonObject(Struct, tag="json_object", tag_field="type", forbid_unknown_fields=True):
     """Some JSON object."""
 
 
-class JsonSchema(Struct, tag="json_schema", tag_field="type", kw_only=True):
+class JsonSchema(Struct, tag="json_schema", tag_field="type", kw_only=True, forbid_unknown_fields=True):
     """JSON that a schema describes."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=whole("[a-zA-Z0-9_-]+"))]
@@ -32,14 +36,14 @@ class JsonSchema(Struct, tag="json_schema", tag_field="type", kw_only=True):
     description: str | UnsetType = UNSET
 
 
-class TextConfig(Struct, kw_only=True, omit_defaults=True):
+class TextConfig(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the answer's text shall be like."""
 
     format: PlainText | JsonObject | JsonSchema | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class Reasoning(Struct, kw_only=True):
+class Reasoning(Struct, kw_only=True, forbid_unknown_fields=True):
     """How to reason, and what to show of it."""
 
     effort: Effort | None = None
@@ -59,20 +63,20 @@ class PromptRef(Struct, kw_only=True, forbid_unknown_fields=True):
     variables: dict[str, Any] | None = None
 
 
-class ConversationRef(Struct, kw_only=True):
+class ConversationRef(Struct, kw_only=True, forbid_unknown_fields=True):
     """A conversation, by its id."""
 
     id: str
 
 
-class StreamOptions(Struct, kw_only=True):
+class StreamOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     """How to stream."""
 
     include_obfuscation: bool | None = None
 
 
 class PromptCacheOptions(Struct, kw_only=True, omit_defaults=True):
-    """How the vendor shall remember what prompts begin with."""
+    """How the vendor shall remember what prompts begin with. It gets them as they came."""
 
     ttl: Literal["30m"] | None = None
     mode: Literal["implicit", "explicit"] | None = None

@@ -9,7 +9,7 @@ from stackwright.kit.patterns import whole
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=whole("[a-zA-Z0-9_.-]+"))]
 
 
-class _Tool(Struct, kw_only=True, tag_field="type"):
+class _Tool(Struct, kw_only=True, tag_field="type", forbid_unknown_fields=True):
     allowed_callers: list[Literal["direct", "programmatic"]] | UnsetType | None = UNSET
     """Whether the model calls the tool itself, or from a program that it writes."""
 
@@ -21,6 +21,19 @@ class FunctionTool(_Tool, kw_only=True, tag="function"):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    output_schema: dict[str, Any] | UnsetType | None = UNSET
+    defer_loading: bool | UnsetType | None = UNSET
+
+
+class TextFormat(Struct, tag="text", tag_field="type", forbid_unknown_fields=True):
+    """Text of any form."""
+
+
+class GrammarFormat(Struct, kw_only=True, tag="grammar", tag_field="type", forbid_unknown_fields=True):
+    """Text that a grammar describes."""
+
+    syntax: Literal["lark", "regex"]
+    definition: str
 
 
 class CustomTool(_Tool, kw_only=True, tag="custom"):
@@ -28,7 +41,8 @@ class CustomTool(_Tool, kw_only=True, tag="custom"):
 
     name: Name
     description: str | UnsetType = UNSET
-    format: dict[str, Any] | UnsetType = UNSET
+    format: TextFormat | GrammarFormat | UnsetType = UNSET
+    defer_loading: bool | UnsetType | None = UNSET
 
 
 class NamespaceTool(_Tool, kw_only=True, tag="namespace"):
@@ -43,17 +57,21 @@ class LocalShellTool(_Tool, kw_only=True, tag="local_shell"):
     """One command at a time, run by the caller."""
 
 
+class LocalEnvironment(Struct, tag="local", tag_field="type", forbid_unknown_fields=True):
+    """The caller's machine. OpenAI's containers are not here."""
+
+
 class ShellTool(_Tool, kw_only=True, tag="shell"):
     """Some commands at a time, run by the caller."""
 
-    environment: dict[str, Any] | UnsetType | None = UNSET
+    environment: LocalEnvironment | UnsetType | None = UNSET
 
 
 class ApplyPatchTool(_Tool, kw_only=True, tag="apply_patch"):
     """Changes to files, made by the caller."""
 
 
-class McpFilter(Struct, kw_only=True):
+class McpFilter(Struct, kw_only=True, forbid_unknown_fields=True):
     """Some of an MCP server's tools."""
 
     tool_names: list[str] | UnsetType = UNSET
@@ -91,8 +109,8 @@ class FileSearchTool(_Tool, kw_only=True, tag="file_search"):
     ranking_options: dict[str, Any] | UnsetType = UNSET
 
 
-class _Elsewhere(_Tool, kw_only=True):
-    """A tool that OpenAI's servers run and this one has nobody to run it for."""
+class _Elsewhere(_Tool, kw_only=True, forbid_unknown_fields=False):
+    """A tool that OpenAI's servers run and this one has nobody to run it for: refused or dropped, whatever it says."""
 
 
 class WebSearchTool(_Elsewhere, kw_only=True, tag="web_search"):
@@ -152,7 +170,7 @@ ClientTool = FunctionTool | CustomTool | NamespaceTool | LocalShellTool | ShellT
 Tool = ClientTool | McpTool | FileSearchTool | ElsewhereTool
 
 
-class _Choice(Struct, kw_only=True, tag_field="type"):
+class _Choice(Struct, kw_only=True, tag_field="type", forbid_unknown_fields=True):
     pass
 
 
@@ -175,11 +193,19 @@ class ChooseMcp(_Choice, kw_only=True, tag="mcp"):
     name: str | None = None
 
 
+class AllowedTool(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A tool, by what tells it from the others."""
+
+    type: str
+    name: str | None = None
+    server_label: str | None = None
+
+
 class ChooseAllowed(_Choice, kw_only=True, tag="allowed_tools"):
     """Call only some of the tools that were offered."""
 
     mode: Literal["auto", "required"]
-    tools: list[dict[str, Any]]
+    tools: list[AllowedTool]
 
 
 class ChooseShell(_Choice, kw_only=True, tag="shell"):

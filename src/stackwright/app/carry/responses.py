@@ -5,6 +5,7 @@ response shares with the one before it is left out. Where that one is gone, or i
 everything stays, and the way back ends here: whoever continues it continues exactly what there was.
 """
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from stackwright.wire.responses import Response
 _encode = msgspec.json.Encoder().encode
 _response = msgspec.json.Decoder(Response).decode
 _KNOWN = frozenset(Response.__struct_fields__) - {"output"}
+_UNREAD = re.compile(r"^Object contains unknown field `(?P<name>.*)` - at `\$(?P<place>.*)`$", re.DOTALL)
+_STEP = re.compile(r"[^.\[\]]+")
 _UNFINISHED = ("queued", "in_progress")
 _TOGETHER = 20
 """Responses that are held at once: each holds its whole history."""
@@ -160,12 +163,24 @@ def _made(stored: Stored) -> tuple[Response, list[ItemRow]]:
     if stored.get("status") in _UNFINISHED:
         raise Unfit(f"it was still {stored['status']}")
     name = text(stored.get("id"), "id")
-    try:
-        response = _response(_encode(_fields(stored)))
-    except msgspec.ValidationError as error:
-        raise Unfit(str(error)) from None
+    response = _read(_fields(stored))
     output = items_of(stored.get("output") or [], f"{name} output")
     return msgspec.structs.replace(response, output=UNSET), [ItemRow(one.id, encode(one), True) for one in output]
+
+
+def _read(fields: dict[str, Any]) -> Response:
+    """Return the response, without what its settings have and ours do not: nothing acts on them any more."""
+    while True:
+        try:
+            return _response(_encode(fields))
+        except msgspec.ValidationError as error:
+            found = _UNREAD.match(str(error))
+            if found is None:
+                raise Unfit(str(error)) from None
+            holder: Any = fields
+            for step in _STEP.findall(found["place"]):
+                holder = holder[int(step) if isinstance(holder, list) else step]
+            del holder[found["name"]]
 
 
 def _fields(stored: Stored) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class CompletionDeleted(Struct, kw_only=True):
     deleted: bool = True
 
 
-class NewMetadata(Struct, kw_only=True):
+class NewMetadata(Struct, kw_only=True, forbid_unknown_fields=True):
     """The one thing of a stored completion that can change."""
 
     metadata: Metadata | None

@@ -14,20 +14,20 @@ MAX_ITEMS = 20
 NewItemList = Annotated[list[InputItem], Meta(max_length=MAX_ITEMS)]
 
 
-class NewConversation(Struct, kw_only=True):
+class NewConversation(Struct, kw_only=True, forbid_unknown_fields=True):
     """A conversation to be made."""
 
     items: NewItemList | None = None
     metadata: Metadata | None = None
 
 
-class NewMetadata(Struct, kw_only=True):
+class NewMetadata(Struct, kw_only=True, forbid_unknown_fields=True):
     """The one thing of a conversation itself that can change."""
 
     metadata: Metadata | None
 
 
-class NewItems(Struct, kw_only=True):
+class NewItems(Struct, kw_only=True, forbid_unknown_fields=True):
     """Items to be added at the end: all of them, or none."""
 
     items: NewItemList

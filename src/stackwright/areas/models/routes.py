@@ -1,7 +1,7 @@
 """The Models API, with Llama Stack's way to register one."""
 
 from stackwright.areas.models.catalog import Catalog
-from stackwright.areas.models.types import Model, ModelDeleted, ModelList, Registration
+from stackwright.areas.models.types import Model, ModelDeleted, ModelList, NewRegistration
 from stackwright.http.call import Call
 from stackwright.http.operation import Api
 
@@ -20,8 +20,8 @@ async def retrieve_model(call: Call[None], catalog: Catalog) -> Model:
     return catalog.get(call.tenant, call.path["model"])
 
 
-@api.post("/v1/models", body=Registration, answer=Model)
-async def register_model(call: Call[Registration], catalog: Catalog) -> Model:
+@api.post("/v1/models", body=NewRegistration, answer=Model)
+async def register_model(call: Call[NewRegistration], catalog: Catalog) -> Model:
     """Register a name for one of a provider's models."""
     return await catalog.register(call.tenant, call.body)
 

@@ -39,10 +39,14 @@ class ModelDeleted(Struct, kw_only=True):
 
 
 class Registration(Struct, kw_only=True):
-    """A name given to a provider's model, by the run file or by a caller (Llama Stack's body)."""
+    """A name given to a provider's model, by the run file or by a caller."""
 
     model_id: Annotated[str, Meta(min_length=1, max_length=256, pattern=whole(r"[^\x00-\x1f\x7f]+"))]
     provider_id: str | None = None
     provider_model_id: str | None = None
     model_type: ModelKind = "llm"
     metadata: dict[str, Scalar] = {}
+
+
+class NewRegistration(Registration, kw_only=True, forbid_unknown_fields=True):
+    """A name that a caller gives to a provider's model: Llama Stack's body."""

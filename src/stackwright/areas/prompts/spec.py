@@ -1,15 +1,16 @@
 """What a version is made of: the fields of a Responses request that a prompt may carry, and its variables."""
 
 import hashlib
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Set
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stackwright.errors import InvalidRequest
-from stackwright.kit.decoding import from_decoding
+from stackwright.kit.decoding import from_decoding, unknown
 from stackwright.kit.patterns import whole
+from stackwright.wire.items import MessagePart
 from stackwright.wire.metadata import Metadata
 from stackwright.wire.responses import ResponseRequest
 
@@ -64,6 +65,9 @@ class Spec(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True)
     variables: dict[VariableName, Declaration] | list[VariableName] | None = None
 
 
+_PARTS: Mapping[str, Set[str]] = {
+    str(one.__struct_config__.tag): {"type", *one.__struct_fields__} for one in get_args(MessagePart)
+}
 SETTINGS = (
     "model",
     "tools",
@@ -92,8 +96,18 @@ def normalized(spec: Spec) -> Spec:
             param="instructions",
             code="missing_required_parameter",
         )
+    for place, message in enumerate(spec.messages or ()):
+        _check_message(message, f"messages[{place}]")
     _check_settings(spec)
     return spec
+
+
+def _check_message(message: TemplateMessage, param: str) -> None:
+    """Refuse a part with a field that nothing reads: a template was written here, unlike what input repeats."""
+    for place, part in enumerate(message.content if isinstance(message.content, list) else ()):
+        known = _PARTS.get(str(part.get("type")), part.keys())
+        for name in sorted(part.keys() - known):
+            raise unknown(name, known, f"{param}.content[{place}]")
 
 
 def _check_settings(spec: Spec) -> None:

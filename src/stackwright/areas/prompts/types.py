@@ -153,7 +153,7 @@ class NewLabel(Struct, kw_only=True, forbid_unknown_fields=True):
     expected_version: int | UnsetType | None = UNSET
 
 
-class OldLabel(Struct, kw_only=True):
+class OldLabel(Struct, kw_only=True, forbid_unknown_fields=True):
     """Under which condition a label goes."""
 
     expected_version: int | None = None
@@ -243,7 +243,7 @@ class OneQuery(Struct, kw_only=True):
     version: str | None = None
 
 
-class LlamaUpdate(Struct, kw_only=True):
+class LlamaUpdate(Struct, kw_only=True, forbid_unknown_fields=True):
     """Llama Stack's way to publish: `version` is the latest, which this one follows."""
 
     prompt: str
@@ -252,7 +252,7 @@ class LlamaUpdate(Struct, kw_only=True):
     set_as_default: bool = True
 
 
-class LlamaDefault(Struct, kw_only=True):
+class LlamaDefault(Struct, kw_only=True, forbid_unknown_fields=True):
     """Llama Stack's way to set the default."""
 
     version: int

@@ -14,7 +14,7 @@ from stackwright.ports.inference import TextPort
 from stackwright.wire.items import Item
 from stackwright.wire.responses import JsonObject, JsonSchema, ResponseRequest, TextConfig
 
-_KNOWN = frozenset(ResponseRequest.__struct_fields__)
+_KNOWN = frozenset(ResponseRequest.__struct_fields__) - {"prompt_cache_options"}
 _PASSED_ON = (
     "temperature",
     "top_p",
@@ -22,7 +22,6 @@ _PASSED_ON = (
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
-    "prompt_cache_options",
     "user",
 )
 """Fields that chat completions know under the same name."""
@@ -66,7 +65,7 @@ def _messages(request: ResponseRequest, items: Sequence[Item]) -> list[ChatMessa
 
 
 def _extras(raw: bytes) -> dict[str, Raw]:
-    """Return the fields that we do not know: they go to the vendor as they came."""
+    """Return the fields that the vendor alone acts on: they go there as they came."""
     extras = passed_on(raw, _KNOWN)
     for name in sorted(extras.keys() & CHATS.keys()):
         meant = f" Did you mean '{CHATS[name]}'?" if CHATS[name] else ""

@@ -11,6 +11,7 @@ from stackwright.wire.tools import (
     ApplyPatchTool,
     CustomTool,
     FunctionTool,
+    GrammarFormat,
     LocalShellTool,
     McpTool,
     NamespaceTool,
@@ -83,6 +84,7 @@ _SHELLS: dict[str, Function] = {
         },
     },
 }
+_NOBODYS = ("tunnel_id", "defer_loading", "output_schema")
 _MISSING = {
     "file_search": "vector stores are not served here yet",
     "web_search": "no provider for web search is configured",
@@ -116,12 +118,7 @@ class Kit:
         return found
 
     def _add(self, tool: Tool, param: str, found: Offered) -> None:
-        if tool.allowed_callers and "direct" not in tool.allowed_callers:
-            raise InvalidRequest(
-                "Nothing here calls tools from programs. Let the model call this one: 'allowed_callers': ['direct'].",
-                param=f"{param}.allowed_callers",
-                code="unsupported_parameter",
-            )
+        _check(tool, param)
         match tool:
             case FunctionTool():
                 _offer(_function(tool), Offer(kind="function", name=tool.name), param, found)
@@ -158,6 +155,21 @@ def mcp_name(server: str, name: str) -> str:
     return f"{clean[: _LONGEST - 9]}_{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
 
+def _check(tool: Tool, param: str) -> None:
+    """Refuse what of a tool nobody here does."""
+    if tool.allowed_callers and "direct" not in tool.allowed_callers:
+        raise InvalidRequest(
+            "Nothing here calls tools from programs. Let the model call this one: 'allowed_callers': ['direct'].",
+            param=f"{param}.allowed_callers",
+            code="unsupported_parameter",
+        )
+    for name in _NOBODYS:
+        if getattr(tool, name, None):
+            raise InvalidRequest(
+                f"'{name}' is not supported here.", param=f"{param}.{name}", code="unsupported_parameter"
+            )
+
+
 def _offer(function: Function, offer: Offer, param: str, found: Offered) -> None:
     name = function["name"]
     if name in found.offers:
@@ -168,6 +180,7 @@ def _offer(function: Function, offer: Offer, param: str, found: Offered) -> None
 
 def _offer_all(group: NamespaceTool, param: str, found: Offered) -> None:
     for place, tool in enumerate(group.tools):
+        _check(tool, f"{param}.tools[{place}]")
         function = _function(tool) if isinstance(tool, FunctionTool) else _custom(tool)
         function["name"] = f"{group.name}{SEPARATOR}{tool.name}"
         function["description"] = " ".join(filter(None, (group.description, function.get("description"))))
@@ -183,10 +196,8 @@ def _function(tool: FunctionTool) -> Function:
 
 def _custom(tool: CustomTool) -> Function:
     described = [tool.description or f"Takes free text as `input`. ({tool.name})"]
-    if tool.format and tool.format.get("type") == "grammar":
-        described.append(
-            f"`input` must match this {tool.format.get('syntax')} grammar:\n{tool.format.get('definition')}"
-        )
+    if isinstance(tool.format, GrammarFormat):
+        described.append(f"`input` must match this {tool.format.syntax} grammar:\n{tool.format.definition}")
     return {"name": tool.name, "description": "\n\n".join(described), "parameters": _CUSTOM}
 
 

@@ -42,11 +42,6 @@ class Remote:
 
     def _address(self, tool: McpTool, param: str) -> ToolAddress:
         url, connector = tool.server_url, tool.connector_id
-        if tool.tunnel_id or tool.defer_loading:
-            name = "tunnel_id" if tool.tunnel_id else "defer_loading"
-            raise InvalidRequest(
-                f"'{name}' is not supported here.", param=f"{param}.{name}", code="unsupported_parameter"
-            )
         if isinstance(url, str) and not connector:
             return ToolAddress(label=tool.server_label, url=url, headers=_headers(tool, param))
         if not isinstance(connector, str) or url:

@@ -7,7 +7,7 @@ from stackwright.areas.responses.offering import Function, Offered
 from stackwright.engine.state import AskModel
 from stackwright.errors import InvalidRequest
 from stackwright.wire.items import MCPCall
-from stackwright.wire.tools import ChooseAllowed, ChooseCustom, ChooseFunction, ChooseMcp, ToolChoice
+from stackwright.wire.tools import AllowedTool, ChooseAllowed, ChooseCustom, ChooseFunction, ChooseMcp, ToolChoice
 
 
 class Toolbox:
@@ -23,7 +23,7 @@ class Toolbox:
                 "Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice"
             )
         if isinstance(chosen, ChooseMcp) and chosen.server_label not in offered.servers:
-            raise _not_offered({"type": "mcp", "name": chosen.server_label}, "tool_choice")
+            raise _not_offered(AllowedTool(type="mcp", name=chosen.server_label), "tool_choice")
         if not (offered.servers and isinstance(chosen, ChooseMcp | ChooseAllowed)):
             choice(chosen, offered)
 
@@ -52,23 +52,23 @@ def choice(chosen: ToolChoice | None, offered: Offered) -> tuple[list[Function],
             named = [_names_of(one, offered, f"tool_choice.tools[{place}]") for place, one in enumerate(chosen.tools)]
             return _only([name for names in named for name in names], offered), chosen.mode
         case ChooseMcp():
-            wanted = {"type": "mcp", "server_label": chosen.server_label, "name": chosen.name}
+            wanted = AllowedTool(type="mcp", server_label=chosen.server_label, name=chosen.name)
             return _only(_names_of(wanted, offered, "tool_choice"), offered), "required"
         case ChooseFunction() | ChooseCustom():
-            wanted = {"type": "function" if isinstance(chosen, ChooseFunction) else "custom", "name": chosen.name}
+            wanted = AllowedTool(type="function" if isinstance(chosen, ChooseFunction) else "custom", name=chosen.name)
         case _:
-            wanted = {"type": str(chosen.__struct_config__.tag)}
+            wanted = AllowedTool(type=str(chosen.__struct_config__.tag))
     [name, *_] = _names_of(wanted, offered, "tool_choice")
     return everything, {"type": "function", "function": {"name": name}}
 
 
-def _names_of(wanted: dict[str, Any], offered: Offered, param: str) -> list[str]:
+def _names_of(wanted: AllowedTool, offered: Offered, param: str) -> list[str]:
     """Return the functions that stand for a tool: more than one only for an MCP server as a whole."""
-    sort, name, server = wanted.get("type"), wanted.get("name"), wanted.get("server_label", "")
     found = [
         function
         for function, offer in offered.offers.items()
-        if offer.kind == sort and offer.server == server and name in (None, offer.name, function)
+        if (offer.kind, offer.server) == (wanted.type, wanted.server_label or "")
+        and wanted.name in (None, offer.name, function)
     ]
     if not found:
         raise _not_offered(wanted, param)
@@ -79,7 +79,6 @@ def _only(names: Collection[str], offered: Offered) -> list[Function]:
     return [one for one in offered.functions if one["name"] in names]
 
 
-def _not_offered(wanted: dict[str, Any], param: str) -> InvalidRequest:
-    sort, name = wanted.get("type"), wanted.get("name")
-    what = f"{sort} {name!r}" if name else repr(sort)
+def _not_offered(wanted: AllowedTool, param: str) -> InvalidRequest:
+    what = f"{wanted.type} {wanted.name!r}" if wanted.name else repr(wanted.type)
     return InvalidRequest(f"Tool choice {what} not found in 'tools' parameter.", param=param)

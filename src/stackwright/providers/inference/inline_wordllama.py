@@ -15,6 +15,7 @@ from pydantic import Field
 
 from stackwright.config.section import Section
 from stackwright.errors import InvalidRequest, Unavailable, UnknownModel
+from stackwright.kit.decoding import unknown
 from stackwright.ports.inference import ModelCall, Offer
 from stackwright.providers.provider import Backends, Provider
 
@@ -30,6 +31,7 @@ MOST = 2 * 1024 * 1024
 _SLICE = 64 * 1024
 """Characters after which it is seen whether anybody still waits."""
 
+_KNOWN = frozenset({"input", "encoding_format", "dimensions", "user"})
 Encoding = Literal["float", "base64"]
 Embed = Callable[[list[str], int], tuple[Any, int]]
 """Takes texts and dimensions; returns an array of shape `(texts, dimensions)` of unit rows, and the tokens read."""
@@ -76,6 +78,8 @@ class WordLlama:
         """Embed up to 2,048 texts."""
         if call.model != NAME:
             raise UnknownModel(call.model)
+        for name in sorted(call.params.keys() - _KNOWN):
+            raise unknown(name, _KNOWN, otherwise=f"{NAME} knows no parameter of that name.")
         texts = _texts(call)
         encoding: Encoding = _param(call, "encoding_format", Encoding) or "float"
         dimensions = _param(call, "dimensions", int) or self._dimensions

@@ -28,26 +28,32 @@ class Message(msgspec.Struct):
     content: str | list[Part] | None = None
 
 
-class Options(msgspec.Struct):
+class Options(msgspec.Struct, forbid_unknown_fields=True):
     """`stream_options`."""
 
     include_usage: bool = False
+    include_obfuscation: Literal[False] = False
 
 
-class Function(msgspec.Struct):
+class Function(msgspec.Struct, forbid_unknown_fields=True):
     """A tool's function, or the name of one in a tool choice."""
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9_.-]{1,64}$")]
+    description: str | None = None
     parameters: Schema | None = None
+    strict: bool | None = None
 
 
-class JsonSchema(msgspec.Struct):
+class JsonSchema(msgspec.Struct, forbid_unknown_fields=True):
     """`response_format.json_schema`."""
 
     schema: Schema
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
 
 
-class ResponseFormat(msgspec.Struct):
+class ResponseFormat(msgspec.Struct, forbid_unknown_fields=True):
     """`response_format`."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -56,7 +62,7 @@ class ResponseFormat(msgspec.Struct):
     """llama.cpp's own, with type json_object."""
 
 
-class Tool(msgspec.Struct):
+class Tool(msgspec.Struct, forbid_unknown_fields=True):
     """A function the model may call."""
 
     type: Literal["function"]

@@ -1,6 +1,5 @@
 """What a caller may ask of llama.cpp: OpenAI's parameters, checked, in llama.cpp's words."""
 
-import difflib
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
@@ -10,6 +9,7 @@ import msgspec
 
 from stackwright.errors import InvalidRequest
 from stackwright.ids import mint
+from stackwright.kit.decoding import from_decoding, unknown
 from stackwright.ports.inference import ModelCall
 from stackwright.providers.inference.llama_parameters import (
     CANNOT,
@@ -88,9 +88,7 @@ def _refuse(params: Mapping[str, msgspec.Raw], context_length: int) -> None:
 
 def _refuse_unknown(names: Set[str], known: Collection[str]) -> None:
     for name in sorted(names - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        meant = f" Did you mean '{near[0]}'?" if near else " This model knows no parameter of that name."
-        raise InvalidRequest(f"Unknown parameter: '{name}'.{meant}", param=name, code="unknown_parameter")
+        raise unknown(name, known, otherwise="This model knows no parameter of that name.")
 
 
 def _refuse_unread(messages: Sequence[Message]) -> None:
@@ -119,7 +117,7 @@ def _read(name: str, raw: msgspec.Raw, type: Any) -> Any:
     try:
         return msgspec.json.decode(raw, type=type | None)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"Invalid '{name}': {error}.", param=name, code="invalid_value") from error
+        raise from_decoding(error, type, name) from None
 
 
 def _deep(json: bytes) -> bool:
