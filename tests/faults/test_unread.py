@@ -127,11 +127,25 @@ def test_a_server_that_stops_writes_nothing_into_answers_that_nobody_reads(patie
 
 def test_a_download_whose_end_is_lost_on_the_way_ends_there(patient: RunningServer) -> None:
     path = kept(patient)
+    name = path.split("/")[3]
     with Reader(patient, f"GET {path}") as file:
-        os.truncate(patient.folder / ".stackwright/files/kept" / path.split("/")[3], SIZE - 1)
+        os.truncate(patient.folder / ".stackwright/files/kept" / name, SIZE - 1)
         assert file.rest() == bytes(SIZE - 1)
-    [line] = lines(patient)
-    assert (line["level"], line["message"]) == ("error", f"GET {path}: a bug")
+    words = f"The bytes of {name} ended 1 before their {SIZE}: somebody cut them meanwhile."
+    assert told(patient) == [("warning", f"GET {path}: {words}")]
+    again = patient.get(path)
+    assert (again.status, again.error["code"]) == (500, "file_lost")
+
+
+def test_a_download_that_grows_or_is_removed_on_the_way_comes_as_it_was(patient: RunningServer) -> None:
+    path = kept(patient)
+    kept_at = patient.folder / ".stackwright/files/kept" / path.split("/")[3]
+    with Reader(patient, f"GET {path}") as file:
+        with kept_at.open("ab") as more:
+            more.write(b"more")
+        kept_at.unlink()
+        assert file.rest() == bytes(SIZE)
+    assert told(patient) == []
 
 
 class _Talker(asyncio.Protocol):

@@ -75,7 +75,14 @@ class Folder:
         with closing(file):
             if os.fstat(file.fileno()).st_size != size:
                 raise _lost(name)
-            while piece := await _in_thread(file.read, _PIECE):
+            left = size
+            while left:
+                piece = await _in_thread(file.read, min(left, _PIECE))
+                if not piece:
+                    raise BlobLost(
+                        f"The bytes of {name} ended {left} before their {size}: somebody cut them meanwhile."
+                    )
+                left -= len(piece)
                 yield piece
 
     async def remove(self, name: str) -> None:
