@@ -131,7 +131,7 @@ def test_a_download_whose_end_is_lost_on_the_way_ends_there(patient: RunningServ
     with Reader(patient, f"GET {path}") as file:
         os.truncate(patient.folder / ".stackwright/files/kept" / name, SIZE - 1)
         assert file.rest() == bytes(SIZE - 1)
-    words = f"The bytes of {name} ended 1 before their {SIZE}: somebody cut them meanwhile."
+    words = f"The bytes of {name} end after {SIZE - 1} of {SIZE}: cut short while they were read."
     assert told(patient) == [("warning", f"GET {path}: {words}")]
     again = patient.get(path)
     assert (again.status, again.error["code"]) == (500, "file_lost")

@@ -25,8 +25,8 @@ class Blobs(Protocol):
         ...
 
     def reading(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
-        """Return the bytes in pieces. `BlobLost`, before the first of them, when they are not there or not `size`; later
-        when they cease to be."""
+        """Return the bytes in pieces. `BlobLost`, before the first of them, when they are not there or not `size`, and
+        later when that ceases to be so."""
         ...
 
     async def remove(self, name: str) -> None:

@@ -79,9 +79,8 @@ class Folder:
             while left:
                 piece = await _in_thread(file.read, min(left, _PIECE))
                 if not piece:
-                    raise BlobLost(
-                        f"The bytes of {name} ended {left} before their {size}: somebody cut them meanwhile."
-                    )
+                    had = size - left
+                    raise BlobLost(f"The bytes of {name} end after {had} of {size}: cut short while they were read.")
                 left -= len(piece)
                 yield piece
 
