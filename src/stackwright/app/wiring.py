@@ -23,6 +23,7 @@ from stackwright.config.runfile import RunFile
 from stackwright.http.layers import Boundary, Principal
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
+from stackwright.http.origins import Origins
 from stackwright.http.router import Router
 from stackwright.jobs import Worker
 from stackwright.ports.tools import ToolAddress
@@ -63,7 +64,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         services = {**_services(run, areas), probes.Probes: probes.Probes(lifecycle, backends.troubles)}
         router = Router([*routing.routes(run, services, workers), *routing.sockets(run, services, lifecycle, requests)])
         yield App(
-            asgi=Boundary(Principal(router, tenants=_tenants(run)), requests=requests, log_requests=log_requests),
+            asgi=Boundary(_guarded(router, run), requests=requests, log_requests=log_requests),
             lifecycle=lifecycle,
             backends=backends,
             catalog=areas.catalog,
@@ -217,6 +218,11 @@ def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: Nam
         for one in run.registered_models
     ]
     return models.Catalog(providers, declared, models.Registry(backends.kv(run.storage.stores.metadata)))
+
+
+def _guarded(router: Router, run: RunFile) -> ASGIApp:
+    tenants = _tenants(run)
+    return Origins(Principal(router, tenants=tenants), run.server.allow_origins, guarded=tenants is not None)
 
 
 def _tenants(run: RunFile) -> dict[str, str] | None:

@@ -56,6 +56,13 @@ class Auth(Section):
         return self
 
 
+def _origin(text: str) -> str:
+    # As browsers write it, who compare it letter by letter.
+    if not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://[^/\sA-Z]+", text):
+        raise ValueError("An origin is scheme://host or scheme://host:port, such as https://chat.example.org, or '*'")
+    return text
+
+
 class Server(Section):
     """The HTTP server."""
 
@@ -66,6 +73,20 @@ class Server(Section):
     max_upload_bytes: PositiveInt = Field(512 * 1024 * 1024, description="A larger file is a 413.")
     grace_seconds: float = Field(30.0, ge=0, description="Time that requests have to finish after SIGTERM.")
     auth: Auth = Field(Auth(), description="Who may call.")
+    allow_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
+        (),
+        description="Origins of web pages that may call from a browser (CORS); `*` is any, and needs keys.",
+        examples=[["https://chat.example.org", "http://localhost:3000"]],
+    )
+
+    @model_validator(mode="after")
+    def _not_every_page_comes_in(self) -> Self:
+        if "*" in self.allow_origins and self.auth.mode == "none":
+            raise ValueError(
+                "allow_origins has '*', but auth.mode is 'none': any page that anybody here looks at could use this "
+                "server. Name the origins, or set auth.mode: api_keys"
+            )
+        return self
 
 
 def exposure(host: str, auth: Auth) -> str | None:

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -33,9 +33,10 @@ class Boundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = "req_" + os.urandom(16).hex()
-        scope["state"] = {"request_id": request_id, "operation": "unmatched"}
+        headers = [(b"x-request-id", request_id.encode())]
+        scope["state"] = {"request_id": request_id, "operation": "unmatched", "headers": headers}
         websocket = scope["type"] == "websocket"
-        answer = _Answer(_denying(send) if websocket else send, request_id)
+        answer = _Answer(_denying(send) if websocket else send, headers)
         started = time.perf_counter()
         try:
             await (self._converse if websocket else self._serve)(scope, receive, answer)
@@ -105,22 +106,22 @@ class Boundary:
 
 
 class _Answer:
-    """What is sent to a caller: it gets the request's id, and we know how far it is."""
+    """What is sent to a caller: it gets what all answers to the request say, and we know how far it is."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, headers: Collection[tuple[bytes, bytes]]) -> None:
         self.status = 0
         """0 until it has begun."""
         self.events = False
         """Whether it is a stream of events."""
         self._send = send
-        self._header = (b"x-request-id", request_id.encode())
+        self._headers = headers
 
     async def send(self, message: Message) -> None:
         """Send what an application sends."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.events = sse.CONTENT_TYPE in message["headers"]
-            message["headers"] = [*message["headers"], self._header]
+            message["headers"] = [*message["headers"], *self._headers]
         elif message["type"] == "websocket.accept":
             self.status = HTTPStatus.SWITCHING_PROTOCOLS
         await self._send(message)

@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from stackwright.errors import InvalidRequest
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import HUNG_UP, Requests
 from stackwright.http.operation import services_of
@@ -16,13 +15,6 @@ Handler = Callable[..., Coroutine[Any, Any, None]]
 
 NORMAL, GOING_AWAY, BROKEN = 1000, 1001, 1011
 """Why a connection is closed, in RFC 6455's numbers."""
-
-
-class ForeignOrigin(InvalidRequest):
-    """A page of some other site wants a connection in its reader's name."""
-
-    status = 403
-    code = "origin_not_allowed"
 
 
 class Hung(Exception):
@@ -100,16 +92,5 @@ class SocketEndpoint:
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _check_origin(scope)
         socket = Socket(scope, receive, send, self._lifecycle, self._requests)
         await self._handler(socket, *self._services)
-
-
-def _check_origin(scope: Scope) -> None:
-    """Raise `ForeignOrigin` for a page that is not ours: browsers let any page open a WebSocket, to loopback too."""
-    headers = dict(scope["headers"])
-    origin = headers.get(b"origin")
-    if origin is not None and origin.partition(b"://")[2] != headers.get(b"host"):
-        raise ForeignOrigin(
-            f"Pages of {origin.decode('latin-1')!r} may not open a WebSocket here; only those of this server may."
-        )

@@ -96,6 +96,7 @@ def test_what_somebody_must_decide_is_said() -> None:
         "server.auth",
         "server.tls_certfile",
         "server.tls_keyfile",
+        "server.cors",
         "server.host",
     ]
     tuned = migrated((PAIRS[16] / "before.yaml").read_text())

@@ -15,6 +15,9 @@ from stackwright.config.section import keys
 from stackwright.config.server import Auth, Server, exposure
 from stackwright.config.storage import Backend, Stores
 
+ELSEWHERE = {"tls": "Leave TLS to a proxy in front.", "cors": "Web pages that may call are listed in allow_origins."}
+"""Where is said what these settings of a server said, by how they begin."""
+
 
 def prune(node: CommentedMap, cls: type[BaseModel], path: str, what: str, report: Report) -> None:
     """Take out the keys that the class does not read, at any depth."""
@@ -125,8 +128,9 @@ def _server(server: CommentedMap, report: Report) -> None:
         )
     for key in [key for key in server if key not in keys(Server)]:
         del server[key]
-        words = "Leave TLS to a proxy in front." if key.startswith("tls") else "This is not a setting of the server."
-        report.add("decide" if key.startswith("tls") else "dropped", f"server.{key}", words, old=False)
+        words = next((words for start, words in ELSEWHERE.items() if key.startswith(start)), None)
+        what = "dropped" if words is None else "decide"
+        report.add(what, f"server.{key}", words or "This is not a setting of the server.", old=False)
     if report.old and isinstance(host, str) and "${" not in host and "auth" not in server and exposure(host, Auth()):
         del server["host"]
         words = f"{host} without keys is refused. It listens on this machine only until server.auth has keys."
