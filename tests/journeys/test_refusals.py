@@ -88,10 +88,18 @@ def test_an_unknown_path_is_told_in_the_envelope(server: RunningServer) -> None:
     [
         ("/chat/completions", "It is /v1/chat/completions here: let the client's base_url end in /v1."),
         ("/responses/resp_0", "It is /v1/responses/resp_0 here: let the client's base_url end in /v1."),
+        ("/openai/v1/responses", "It is /v1/responses here: let the client's base_url end in /v1."),
+        ("/v1/responses/chat/completions", "It is /v1/chat/completions here: let the client's base_url end in /v1."),
         ("/v1/v1/models", "The client adds /v1 itself: let its base_url end before it."),
+        ("/v1//models", "It is /v1/models here: no slash is doubled or at the end."),
+        ("/v1/chat/completions/", "It is /v1/chat/completions here: no slash is doubled or at the end."),
+        (
+            "/openai/deployments/echo/chat/completions",
+            "So does Azure's client call: take OpenAI's, with a base_url that ends in /v1.",
+        ),
     ],
 )
-def test_a_base_url_without_v1_or_with_two_is_told_so(server: RunningServer, path: str, hint: str) -> None:
+def test_a_base_url_that_is_nearly_right_is_told_so(server: RunningServer, path: str, hint: str) -> None:
     answer = server.get(path)
     assert (answer.status, answer.error["code"]) == (404, "unknown_url")
     assert answer.error["message"] == f"Invalid URL (GET {path}). {hint}"
@@ -100,6 +108,14 @@ def test_a_base_url_without_v1_or_with_two_is_told_so(server: RunningServer, pat
 def test_a_wrong_method_is_told_which_are_right(server: RunningServer) -> None:
     answer = server.request("PUT", "/v1/models", b"{}")
     assert (answer.status, answer.error["code"], answer.headers["allow"]) == (405, "method_not_supported", "GET, POST")
+
+
+def test_an_operation_that_is_not_there_is_not_mistaken_for_an_id_in_silence(server: RunningServer) -> None:
+    answer = server.post("/v1/responses/compact", {})
+    assert answer.status == 405
+    assert answer.error["message"] == (
+        "Not allowed to POST on /v1/responses/compact, where 'compact' is the response_id. Allowed here: DELETE, GET."
+    )
 
 
 def test_a_body_over_the_limit_is_413_with_and_without_its_length(server: RunningServer) -> None:

@@ -28,6 +28,8 @@ WEBSOCKET = "WebSocket"
 """Stands where a method does. No method is spelled so."""
 Route = tuple[str, str, str, ASGIApp]
 """Method, path in Starlette's notation, the operation's name, endpoint."""
+LONGEST = 6
+"""No path has more parts behind its /v1."""
 Methods = dict[str, tuple[str, ASGIApp]]
 
 
@@ -49,7 +51,7 @@ class Router:
         methods, scope["path_params"] = self._find(scope["path"], scope["method"])
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if method not in methods:
-            raise _wrong_method(method, scope["path"], methods)
+            raise _wrong_method(method, scope["path"], scope["path_params"], methods)
         scope["state"]["operation"], endpoint = methods[method]
         await endpoint(scope, receive, send)
 
@@ -64,16 +66,25 @@ class Router:
         raise UnknownUrl(f"Invalid URL ({method} {path}). {self._hint(path)}")
 
     def _hint(self, path: str) -> str:
-        if self._has(f"/v1{path}"):
-            return f"It is /v1{path} here: let the client's base_url end in /v1."
+        parts = [part for part in path.split("/") if part]
         if path.startswith("/v1/v1/") and self._has(path.removeprefix("/v1")):
             return "The client adds /v1 itself: let its base_url end before it."
+        if path.startswith("/openai/deployments/"):
+            return "So does Azure's client call: take OpenAI's, with a base_url that ends in /v1."
+        if parts[:1] == ["v1"] and self._has(tidy := "/".join(["", *parts])):
+            return f"It is {tidy} here: no slash is doubled or at the end."
+        for at in range(max(0, len(parts) - LONGEST), len(parts)):
+            if self._has(meant := "/".join(["/v1", *parts[at:]])):
+                return f"It is {meant} here: let the client's base_url end in /v1."
         return "See /docs for the paths there are."
 
     def _has(self, path: str) -> bool:
         return path in self._exact or any(pattern.match(path) for pattern, _ in self._patterns.values())
 
 
-def _wrong_method(method: str, path: str, methods: Methods) -> WrongMethod:
+def _wrong_method(method: str, path: str, params: dict[str, Any], methods: Methods) -> WrongMethod:
     allowed = ", ".join(sorted(methods.keys() - {WEBSOCKET}))
-    return WrongMethod(f"Not allowed to {method} on {path}. Allowed here: {allowed}.", headers={"allow": allowed})
+    taken = "".join(f", where {value!r} is the {name}" for name, value in params.items() if path.endswith(f"/{value}"))
+    return WrongMethod(
+        f"Not allowed to {method} on {path}{taken}. Allowed here: {allowed}.", headers={"allow": allowed}
+    )
