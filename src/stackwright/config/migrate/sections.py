@@ -8,7 +8,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from stackwright.config.migrate.document import Document, flow
 from stackwright.config.migrate.names import AUTH, SECTIONS, place_of_store
-from stackwright.config.migrate.report import Report
+from stackwright.config.migrate.report import Kind, Report
 from stackwright.config.migrate.slots import default_of, mappings
 from stackwright.config.runfile import RunFile
 from stackwright.config.section import keys
@@ -129,8 +129,9 @@ def _server(server: CommentedMap, report: Report) -> None:
     for key in [key for key in server if key not in keys(Server)]:
         del server[key]
         words = next((words for start, words in ELSEWHERE.items() if key.startswith(start)), None)
-        what = "dropped" if words is None else "decide"
-        report.add(what, f"server.{key}", words or "This is not a setting of the server.", old=False)
+        kind: Kind = "decide" if words else "dropped"
+        words = words or "This is not a setting of the server."
+        report.add(kind, f"server.{key}", words, old=False)
     if report.old and isinstance(host, str) and "${" not in host and "auth" not in server and exposure(host, Auth()):
         del server["host"]
         words = f"{host} without keys is refused. It listens on this machine only until server.auth has keys."
