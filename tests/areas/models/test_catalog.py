@@ -11,8 +11,9 @@ from stackwright.areas.models import Catalog, Registration, Registry, Served
 from stackwright.areas.models.index import Index
 from stackwright.areas.models.registry import Registered
 from stackwright.areas.models.types import Model
-from stackwright.errors import InvalidRequest, UnknownModel
+from stackwright.errors import InvalidRequest, Unavailable, UnknownModel
 from stackwright.ports.inference import BodyPort, CountPort, Offer, TextPort
+from stackwright.storage.kv import Entry
 from stackwright.testing.memory_kv import MemoryDatabase, MemoryKV
 from tests.storage.sql.databases import eventually
 
@@ -153,6 +154,82 @@ class Renewed(MemoryKV):
     async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
         await Registry(self).put("ada", Registration(model_id="mine", provider_id="anew"))
         return await super().compare_and_set(key, expected, value)
+
+
+class Leaving(MemoryKV):
+    """A store that can be away for all but so many calls."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
+        self.calls = 1_000_000
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes | None) -> bool:
+        self._count()
+        return await super().compare_and_set(key, expected, value)
+
+    async def scan(
+        self, *, prefix: str = "", start: str = "", end: str | None = None, limit: int = 1000
+    ) -> Sequence[Entry]:
+        self._count()
+        return await super().scan(prefix=prefix, start=start, end=end, limit=limit)
+
+    def _count(self) -> None:
+        self.calls -= 1
+        if self.calls < 0:
+            raise Unavailable("away")
+
+
+async def test_what_went_before_the_store_was_away_is_told_when_it_is_back() -> None:
+    kv = Leaving()
+    registry = Registry(kv)
+    for name in ("one", "two"):
+        await registry.put("ada", Registration(model_id=name))
+    before = await registry.generation()
+    kv.calls = 2
+    with pytest.raises(Unavailable):
+        await registry.delete_older(-10)
+    assert await registry.generation() == before
+    kv.calls = 1
+    assert await registry.delete_older(1000) == 0
+    told = await registry.generation()
+    assert told != before
+    kv.calls = 1
+    assert await registry.delete_older(1000) == 0
+    assert await registry.generation() == told
+
+
+async def test_registrations_that_could_not_be_loaded_are_loaded_later() -> None:
+    kv = Leaving()
+    await Registry(kv).put("ada", Registration(model_id="mine", provider_id="demo", provider_model_id="poet"))
+    catalog = Catalog(_served(demo=Provider("poet")), [], Registry(kv))
+    # The declared ones are looked at; the store goes away before the others are.
+    kv.calls = 1
+
+    async def tried() -> bool:
+        return kv.calls < 0
+
+    async def known() -> bool:
+        return "mine" in {one.id for one in catalog.models("ada").data}
+
+    async with catalog.kept_fresh():
+        await eventually(tried)
+        kv.calls = 1_000_000
+        await eventually(known)
+
+
+async def test_registrations_made_at_once_are_all_known() -> None:
+    catalog = Catalog(_served(demo=Provider("poet")), [], Registry(MemoryDatabase().namespace("registry")))
+    names = {f"model-{number}" for number in range(50)}
+    await asyncio.gather(
+        *(catalog.register("ada", Registration(model_id=name, provider_model_id="poet")) for name in names)
+    )
+    assert {one.id for one in catalog.models("ada").data} == names
+
+
+def test_a_misspelt_name_is_understood_among_many() -> None:
+    index = _index(_served(demo=Provider()), *((f"model-{number:05}", "demo", f"m{number}") for number in range(5000)))
+    for name in ("modell-00000", "model-0420O", "model-04999-"):
+        assert "Did you mean 'model-0" in index.unknown(name).message
 
 
 def test_a_registration_needs_a_name() -> None:

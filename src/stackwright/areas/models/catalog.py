@@ -33,12 +33,12 @@ class Catalog:
         self._offers: dict[str, Sequence[Offer]] = {}
         self._registered: dict[str, list[Registered]] = {}
         self._generation: bytes | None = None
+        self._loading = asyncio.Lock()
+        self._building = asyncio.Lock()
         self._saved = False
         self._unheard = set(providers)
         self._all_heard = asyncio.Event()
-        self._common = Index(providers, ())
-        self._indexes: dict[str, Index] = {}
-        self._rebuild()
+        self._common, self._indexes = self._built(self._offers)
 
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
@@ -64,8 +64,8 @@ class Catalog:
 
     def models(self, tenant: str) -> ModelList:
         """Return what the tenant can name, by id."""
-        known = self._indexes.get(tenant, self._common).models
-        return ModelList(data=[known[name] for name in sorted(known)])
+        index = self._indexes.get(tenant, self._common)
+        return ModelList(data=[index.models[name] for name in index.ids])
 
     def get(self, tenant: str, model_id: str) -> Model:
         """Return one model, by its id or its unambiguous bare name."""
@@ -106,7 +106,7 @@ class Catalog:
     async def _ask(self, served: Served) -> None:
         try:
             self._offers[served.provider_id] = await served.inference.models()
-            self._rebuild()
+            await self._rebuild()
         finally:
             self._heard(served)
 
@@ -133,18 +133,26 @@ class Catalog:
             await self._registry.delete(SHARED, model_id)
 
     async def _load_registrations(self) -> None:
-        # The generation is read first: a change in between is seen again at the next poll, never missed.
-        self._generation = await self._registry.generation()
-        self._registered = await self._registry.everything()
-        self._rebuild()
+        async with self._loading:
+            # The generation is read first: a change in between is seen again at the next poll, never missed.
+            generation = await self._registry.generation()
+            if generation == self._generation:
+                return  # Somebody has loaded what was just changed while this one waited.
+            self._registered = await self._registry.everything()
+            await self._rebuild()
+            self._generation = generation
 
-    def _rebuild(self) -> None:
-        offered = [_offered(provider_id, offer) for provider_id, offers in self._offers.items() for offer in offers]
+    async def _rebuild(self) -> None:
+        async with self._building:
+            # Beside the loop: tens of thousands of registrations take the better part of a second.
+            self._common, self._indexes = await asyncio.to_thread(self._built, dict(self._offers))
+
+    def _built(self, offers: Mapping[str, Sequence[Offer]]) -> tuple[Index, dict[str, Index]]:
+        offered = [_offered(provider_id, offer) for provider_id, some in offers.items() for offer in some]
         shared = [*self._registered.get(SHARED, ()), *self._declared]
         common = [*offered, *_registered(shared)]
-        silent = [provider_id for provider_id in self._providers if provider_id not in self._offers]
-        self._common = Index(self._providers, common, silent)
-        self._indexes = {
+        silent = [provider_id for provider_id in self._providers if provider_id not in offers]
+        return Index(self._providers, common, silent), {
             tenant: Index(self._providers, [*common, *_registered(own)], silent)
             for tenant, own in self._registered.items()
             if tenant != SHARED

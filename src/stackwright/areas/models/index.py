@@ -1,7 +1,9 @@
 """From a model's name to its target: pure look-ups over what is known."""
 
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from stackwright.areas.models.types import Model
@@ -12,6 +14,8 @@ P = TypeVar("P")
 
 _LONGEST_NAME = 200
 """Characters of an unknown name that are compared with those that are known."""
+_COMPARED = 200
+"""Known names that it is compared with: those next to it in their order. A comparison takes 40 µs."""
 
 
 class Served(NamedTuple):
@@ -112,10 +116,23 @@ class Index:
             return None
         return Target(provider_id, served.inference, rest)
 
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        """The ids of all models, in their order."""
+        return sorted(self.models)
+
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        return sorted({*self.models, *self._targets})
+
+    def _near(self, name: str) -> list[str]:
+        first = max(0, min(bisect(self._names, name) - _COMPARED // 2, len(self._names) - _COMPARED))
+        return get_close_matches(name, self._names[first : first + _COMPARED], 1)
+
     def unknown(self, name: str) -> UnknownModel:
         """Say that there is no such model, and which there are."""
-        ids = sorted(self.models)
-        near = get_close_matches(name[:_LONGEST_NAME], [*ids, *self._targets], 1)
+        ids = self.ids
+        near = self._near(name[:_LONGEST_NAME])
         meant = f" Did you mean {near[0]!r}?" if near else ""
         there_are = f"{meant} Available: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}." if ids else ""
         if self._silent:

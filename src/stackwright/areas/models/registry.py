@@ -1,5 +1,6 @@
 """Registered models in the metadata store, and hearing of other replicas' changes."""
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -34,6 +35,7 @@ class Registry:
 
     def __init__(self, kv: KV) -> None:
         self._kv = kv
+        self._untold = False
 
     async def generation(self) -> bytes | None:
         return await self._kv.get(_GENERATION)
@@ -59,7 +61,9 @@ class Registry:
         async for entry, one in self._entries():
             if one.tenant != SHARED and one.created <= time.time() - age:
                 removed += await self._kv.compare_and_set(entry.key, entry.value, None)
-        if removed:
+                # The store may go away before the end of this: then it is the next one's to tell.
+                self._untold = self._untold or removed > 0
+        if self._untold:
             await self._tell()
         return removed
 
@@ -82,9 +86,12 @@ class Registry:
             if len(entries) < _BATCH:
                 return
             start = entries[-1].key + "\x01"
+            # A long list must not keep other requests waiting.
+            await asyncio.sleep(0)
 
     async def _tell(self) -> None:
         await self._kv.set(_GENERATION, os.urandom(12).hex().encode())
+        self._untold = False
 
 
 def _key(tenant: str, model_id: str) -> str:
