@@ -1,6 +1,7 @@
 """SIGTERM: not ready at once, what is in flight finishes, what was acknowledged is there."""
 
 import asyncio
+import json
 import signal
 
 import openai
@@ -56,6 +57,8 @@ async def test_a_second_signal_does_not_wait_for_a_vendor_that_hangs(vendor: Ups
         await asyncio.to_thread(server.process.wait, 5)
         with pytest.raises(openai.InternalServerError, match="The server is stopping"):
             await hanging
+    log = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    assert [line["message"] for line in log if line["level"] != "info"] == ["A second signal: cutting 1 request."]
 
 
 async def test_a_stream_cut_by_the_end_of_the_grace_is_kept_with_the_true_reason(

@@ -118,11 +118,7 @@ def test_a_server_that_stops_writes_nothing_into_answers_that_nobody_reads(patie
         assert len(body) < SIZE
         assert body == bytes(len(body))
         assert b"stopping" not in events.rest()
-    assert told(patient) == [
-        ("warning", f"GET {path}: The server is stopping."),
-        ("warning", f"POST {CHAT}: The server is stopping."),
-        ("warning", "The grace of 0 s is over: cutting 2 requests."),
-    ]
+    assert told(patient) == [("warning", "The grace of 0 s is over: cutting 2 requests.")]
 
 
 def test_a_download_whose_end_is_lost_on_the_way_ends_there(patient: RunningServer) -> None:

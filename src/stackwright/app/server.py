@@ -162,6 +162,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._lifecycle.draining:
             self.should_exit = self.force_exit = True
+            self._loop.call_soon_threadsafe(self._tell_cut, "A second signal")
             return
         self._lifecycle.drain()
         self._loop.call_soon_threadsafe(self._start_draining)
@@ -175,9 +176,12 @@ class _Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         await self._lifecycle.idle(self._grace)
-        if active := self._lifecycle.active:
-            log.warning("The grace of %g s is over: cutting %s.", self._grace, _requests(active))
+        self._tell_cut(f"The grace of {self._grace:g} s is over")
         self.should_exit = True
+
+    def _tell_cut(self, why: str) -> None:
+        if active := self._lifecycle.active:
+            log.warning("%s: cutting %s.", why, _requests(active))
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()

@@ -22,6 +22,9 @@ from stackwright.http.websocket import BROKEN
 
 log = logging.getLogger("stackwright.http")
 
+_EXPECTED = frozenset({"not_ready", "stopping"})
+"""Failures of which the log has no line for each request: that it stops, and how many it cuts, the server says once."""
+
 
 class Boundary:
     """Gives each request its id and turns every failure into the envelope. Nothing of Python gets past it."""
@@ -80,7 +83,7 @@ class Boundary:
         """Tell the caller what went wrong, who must take it within `patience` seconds. An answer that has begun and is
         no stream of events has no place for it: the connection is closed under it."""
         failure = _told(error)
-        if answer.status or (failure.status >= 500 and failure.code != "not_ready"):
+        if (answer.status or failure.status >= 500) and failure.code not in _EXPECTED:
             self._log_failure(error, failure, scope)
         if answer.status and not answer.events:
             return
