@@ -30,15 +30,23 @@ responses:
   max_file_bytes: 4000000
   max_file_bytes_at_once: 9000000
   file_urls: {allow_private: [localhost]}
+server:
+  auth: {mode: api_keys, api_keys: [{name: a, key: key-a, tenant: a}, {name: b, key: key-b, tenant: b}]}
 """
 SIZE = 4_000_000
 """Two have room."""
 MANY = 16
 WAITS = 2
-COMMAND = (
-    f"from stackwright.areas.responses import attachments; attachments.PATIENCE = {WAITS}; "
-    "from stackwright.cli import main; main()"
-)
+COMMAND = f"""
+import socket, time
+from stackwright.areas.responses import attachments
+from stackwright.cli import main
+
+attachments.PATIENCE = {WAITS}
+find = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *more, **hints: time.sleep(60) if "example" in host else find(host, *more, **hints)
+main()
+"""
 HELD = "stackwright_response_file_bytes "
 OVER = {"completed", "failed"}
 
@@ -69,7 +77,7 @@ class Site:
         return asyncio.create_task(self.client.responses.create(model="up/m", input=[user(*parts)], **more))
 
     async def held(self) -> int:
-        found = await asyncio.to_thread(self.server.get, "/metrics")
+        found = await asyncio.to_thread(self.server.get, "/metrics", authorization="Bearer key-a")
         (line,) = [line for line in found.body.decode().splitlines() if line.startswith(HELD)]
         return int(float(line.removeprefix(HELD)))
 
@@ -99,7 +107,7 @@ async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site
     command = (sys.executable, "-c", COMMAND)
     async with Upstream([]) as vendor:
         with RunningServer(tmp_path_factory.mktemp("files"), RUN_FILE % vendor.base_url, command=command) as server:
-            async with server.async_client() as client:
+            async with server.async_client("key-a") as client:
                 file = await client.files.create(file=("a.bin", bytes(SIZE)), purpose="user_data")
                 yield Site(server, vendor, client, file.id)
 
@@ -206,3 +214,18 @@ async def test_a_download_without_room_is_dropped_and_begun_again(site: Site) ->
             assert len(files.requests) == 2
         assert len(json.dumps(site.vendor.requests[-1].json)) > SIZE
         await site.holding(0)
+
+
+async def test_a_tenant_whose_servers_are_never_found_keeps_no_other_tenant_from_theirs(site: Site) -> None:
+    site.go.set()
+    lost = [site.ask({"type": "input_file", "file_url": f"https://{number}.example/"}) for number in range(16)]
+    await asyncio.wait(lost, timeout=0.3)
+    async with Upstream([answer(b"found")]) as files, site.server.async_client("key-b") as other:
+        part: Any = {"type": "input_file", "file_url": f"http://localhost:{files.port}/a.txt"}
+        async with asyncio.timeout(10):
+            made = await other.responses.create(model="up/m", input=[user(part)])
+    assert made.output_text == "Seen."
+    assert not any(task.done() for task in lost)
+    for task in lost:
+        task.cancel()
+    await asyncio.gather(*lost, return_exceptions=True)

@@ -7,24 +7,25 @@ those: a name that means something else a moment later leads nowhere.
 import asyncio
 import re
 import socket
+from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, Self
+from threading import Lock, Thread
+from typing import Any, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
 from stackwright.errors import InvalidRequest
+from stackwright.kit.tenant import TENANT
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Found = list[tuple[Any, ...]]
 
 _LOOKUPS = 8
-"""Names that are looked up at a time. The event loop does two: what callers ask for and is never found must not hold up
-vendors."""
+"""Names that are looked up at a time for a tenant. The event loop does two for all: what callers ask for and is never
+found must not hold up vendors."""
 _LONGEST = 8000
 _HOST = re.compile(r"[\w.:%-]{1,255}")
 _PORTS = {"http": 80, "https": 443}
@@ -97,32 +98,52 @@ class Egress:
         return (scheme == "https" or self._http) and (port in _PORTS.values() or port >= _FIRST_FREE_PORT)
 
 
+class _Lookup(NamedTuple):
+    """A name that somebody waits for."""
+
+    host: str
+    port: int
+    found: Future[Found]
+
+
 class _Looking:
-    """Threads that look names up. Unlike those of an executor, the process does not wait for them when it ends: a
-    lookup that nobody answers takes half a minute."""
+    """Threads that look names up, so many at a time for each tenant: whose names are never found waits alone. Unlike
+    those of an executor, the process does not wait for them when it ends: a lookup that nobody answers takes half a
+    minute."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._threads = 0
-        self._waiting: SimpleQueue[tuple[Future[Found], str, int]] = SimpleQueue()
+        self._lock = Lock()
+        self._threads: Counter[str] = Counter()
+        self._waiting: dict[str, deque[_Lookup]] = {}
 
     async def up(self, host: str, port: int) -> Found:
         """Return what `getaddrinfo` does. Who is cancelled while it waits is not looked up."""
-        future: Future[Found] = Future()
-        self._waiting.put((future, host, port))
-        if self._threads < self._most:
-            self._threads += 1
-            Thread(target=self._look, name=f"callers-names-{self._threads}", daemon=True).start()
-        return await asyncio.wrap_future(future)
+        tenant, lookup = TENANT.get(), _Lookup(host, port, Future())
+        with self._lock:
+            self._waiting.setdefault(tenant, deque()).append(lookup)
+            if self._threads[tenant] < self._most:
+                self._threads[tenant] += 1
+                Thread(target=self._look, args=(tenant,), name="callers-names", daemon=True).start()
+        return await asyncio.wrap_future(lookup.found)
 
-    def _look(self) -> None:
-        while True:
-            future, host, port = self._waiting.get()
-            if future.set_running_or_notify_cancel():
+    def _look(self, tenant: str) -> None:
+        while (lookup := self._next(tenant)) is not None:
+            if lookup.found.set_running_or_notify_cancel():
                 try:
-                    future.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+                    lookup.found.set_result(socket.getaddrinfo(lookup.host, lookup.port, type=socket.SOCK_STREAM))
                 except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
-                    future.set_exception(error)
+                    lookup.found.set_exception(error)
+
+    def _next(self, tenant: str) -> _Lookup | None:
+        """Return what to look up; None for a thread that is over, for nobody waits."""
+        with self._lock:
+            if waiting := self._waiting[tenant]:
+                return waiting.popleft()
+            self._threads[tenant] -= 1
+            if not self._threads[tenant]:
+                del self._threads[tenant], self._waiting[tenant]
+            return None
 
 
 _LOOKING = _Looking(_LOOKUPS)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stackwright.kit.tenant import TENANT
 from stackwright.providers.egress import Egress, Forbidden, is_public
 
 SETTING = "responses.mcp.allow_private"
@@ -185,6 +186,37 @@ async def test_names_that_are_never_found_keep_nobody_else_from_theirs(monkeypat
         ended.set()
     # Those that nobody waits for any more are not looked up.
     assert await egress().addresses("https://1.1.1.1/") == ["1.1.1.1"]
+
+
+async def test_a_tenant_whose_names_are_never_found_keeps_no_other_tenant_from_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, ended = socket.getaddrinfo, threading.Event()
+    begun: list[str] = []
+
+    def find(host: str, *where: Any, **hints: Any) -> Any:
+        if not host.endswith(".example"):
+            return real(host, *where, **hints)
+        begun.append(host)
+        ended.wait()
+        raise OSError("not known")
+
+    async def look(tenant: str, host: str) -> list[str]:
+        TENANT.set(tenant)
+        return await egress("127.0.0.1").addresses(f"https://{host}/")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    lookups = [asyncio.create_task(look("a", f"{number}.example")) for number in range(50)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert await asyncio.create_task(look("b", "127.0.0.1")) == ["127.0.0.1"]
+    own = asyncio.create_task(look("a", "127.0.0.1"))
+    await asyncio.wait([own], timeout=0.1)
+    assert (own.done(), len(begun)) == (False, 8)
+    ended.set()
+    failed = await asyncio.gather(*lookups, return_exceptions=True)
+    assert [str(error) for error in failed] == ["not known"] * 50
+    assert await own == ["127.0.0.1"]
 
 
 SLOW = """

@@ -24,6 +24,7 @@ from stackwright.engine.ports import Tools
 from stackwright.engine.state import Approved, AskModel, Frame, Turn
 from stackwright.errors import InvalidRequest
 from stackwright.kit.decoding import from_decoding
+from stackwright.kit.tenant import TENANT
 from stackwright.wire.given import parse_input
 from stackwright.wire.items import Item
 from stackwright.wire.responses import PromptRef, ResponseRequest
@@ -115,6 +116,7 @@ class Intake:
             memory: What the caller's connection remembers of responses that are not stored.
             later: It is not run now, but made ready once more before that: nothing is fetched for it yet.
         """
+        TENANT.set(tenant)
         effective = await self._effective(tenant, request, raw)
         request = effective.request
         check(request)
