@@ -10,36 +10,6 @@ from stackwright.config.runfile import RunFile
 from stackwright.providers.registry import TYPES
 
 PAIRS = sorted((Path(__file__).parent / "pairs").iterdir())
-BEFORE = """\
-version: 2
-image_name: foo
-providers:
-  vector_io:
-    - provider_id: chromadb
-      provider_type: remote::chromadb
-      config:
-        url: ${env.CHROMADB_URL}
-        kvstore:
-          type: sqlite
-          db_path: ~/.llama/distributions/foo/chroma.db
-metadata_store:
-  type: sqlite
-  db_path: ~/.llama/distributions/foo/registry.db
-inference_store:
-  type: postgres
-  host: ${env.POSTGRES_HOST}
-  port: ${env.POSTGRES_PORT}
-  db: ${env.POSTGRES_DB}
-  user: ${env.POSTGRES_USER}
-  password: ${env.POSTGRES_PASSWORD}
-conversations_store:
-  type: postgres
-  host: ${env.POSTGRES_HOST}
-  port: ${env.POSTGRES_PORT}
-  db: ${env.POSTGRES_DB}
-  user: ${env.POSTGRES_USER}
-  password: ${env.POSTGRES_PASSWORD}
-"""
 AFTER = """\
 version: 2
 image_name: foo

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import run
-from tests.config.migrate.files import AFTER, BEFORE
+from tests.config.files import BEFORE
+from tests.config.migrate.files import AFTER
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from ruamel.yaml import YAML
 
 from stackwright.config.migrate import Migration
 from stackwright.config.show import show
-from tests.config.migrate.files import AFTER, BEFORE, PAIRS, load, migrated
+from tests.config.files import BEFORE
+from tests.config.migrate.files import AFTER, PAIRS, load, migrated
 
 STORAGE_ONLY = [pair for pair in PAIRS if (pair / "after-storage-only.yaml").exists()]
 STORAGE = {"storage", "metadata_store", "inference_store", "conversations_store", "responses_store", "prompts_store"}
