@@ -14,6 +14,7 @@ import pytest
 from stackwright.testing import upstream as play
 from stackwright.testing.upstream import Upstream, answer, completion, delta
 from tests.areas.responses.asking import checked, checked_events
+from tests.databases import backend_at
 from tests.running import RunningServer
 from tests.servers import PostgresServer
 from tests.storage.sql.databases import eventually
@@ -100,17 +101,8 @@ class Server:
 Start = Callable[..., Awaitable[Server]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f'{{type: sql_sqlite, db_path: "{tmp_path}/sql.db"}}'
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.url(request.getfixturevalue("postgres_db"))
-    return f'{{type: sql_postgres, connection_string: "{url}"}}'
-
-
 @pytest.fixture
-async def start(vendor: Upstream, database: str, tmp_path: Path) -> AsyncIterator[Start]:
+async def start(vendor: Upstream, where: str, tmp_path: Path) -> AsyncIterator[Start]:
     """Start one more server on the same database."""
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
@@ -121,7 +113,12 @@ async def start(vendor: Upstream, database: str, tmp_path: Path) -> AsyncIterato
         async def one(*, workers: int = 4, lease: float = LEASE, grace: float = 1) -> Server:
             folder = folders.pop(0)
             text = RUN_FILE.format(
-                vendor=vendor.base_url, folder=tmp_path, database=database, grace=grace, workers=workers, lease=lease
+                vendor=vendor.base_url,
+                folder=tmp_path,
+                database=backend_at(where),
+                grace=grace,
+                workers=workers,
+                lease=lease,
             )
             running = RunningServer(folder, text)
             stack.callback(running.close)
@@ -274,7 +271,7 @@ async def test_of_a_hundred_at_once_each_ends_once_though_a_server_is_killed(ven
     assert 100 <= len(vendor.requests) <= 108
 
 
-@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("where", ["postgres"], indirect=True)
 async def test_a_crash_of_the_database_costs_no_word(
     vendor: Upstream, start: Start, postgres_server: PostgresServer
 ) -> None:
@@ -284,14 +281,14 @@ async def test_a_crash_of_the_database_costs_no_word(
     await one.events(spoken, until="output_text.delta")
     await asyncio.to_thread(postgres_server.stop, "immediate")
     await asyncio.to_thread(postgres_server.start)
-    await asyncio.to_thread(one.running.wait_for, "/ready")
+    await asyncio.to_thread(one.running.wait_for, f"/v1/responses/{spoken}")
     done = await one.is_in(spoken, "completed", "failed", within=10)
     assert (done["status"], done["output"][0]["content"][0]["text"]) == ("completed", "word " * 50)
     check_end(await one.events(spoken), done)
     assert len(vendor.requests) == 1
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("where", ["sqlite"], indirect=True)
 async def test_secrets_are_made_from_memory_and_written_nowhere(vendor: Upstream, start: Start, tmp_path: Path) -> None:
     one = await start()
     variables = {"name": {"type": "string"}, "pin": {"type": "string", "sensitive": True}}
