@@ -1,7 +1,6 @@
 """`stackwright db`: schemas shown, upgraded, and refused when they are newer than we know."""
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Done, rows, run
+from tests.databases import Execute, backend_at
 from tests.running import RunningServer
 from tests.servers import PostgresServer
 
@@ -30,24 +30,12 @@ EVERY = {
 }
 NEWER = "INSERT INTO stackwright_schema (store, version, applied_at) VALUES ('inference_store', 9, 0)"
 
-Execute = Callable[[str], object]
 
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def execute(request: pytest.FixtureRequest, tmp_path: Path) -> Execute:
+@pytest.fixture
+def execute(execute: Execute, where: str, tmp_path: Path) -> Execute:
     """Write a run file on a new database, and return how to execute SQL there."""
-    if request.param == "sqlite":
-        (tmp_path / "run.yaml").write_text(RUN_FILE % "{type: sql_sqlite, db_path: ~/sql.db}")
-
-        def on_sqlite(sql: str) -> None:
-            with closing(sqlite3.connect(tmp_path / "sql.db")) as connection, connection:
-                connection.execute(sql)
-
-        return on_sqlite
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    db: str = request.getfixturevalue("postgres_db")
-    (tmp_path / "run.yaml").write_text(RUN_FILE % f'{{type: sql_postgres, connection_string: "{server.url(db)}"}}')
-    return lambda sql: server.sql(sql, db)
+    (tmp_path / "run.yaml").write_text(RUN_FILE % backend_at(where))
+    return execute
 
 
 def _states(done: Done) -> dict[str, str]:

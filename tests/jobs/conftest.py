@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from stackwright.jobs import JobQueue
-from tests.databases import database_at
 from tests.jobs.working import TICKS
 
 ROOT = Path(__file__).parents[2]
@@ -46,21 +45,10 @@ class WorkingProcess:
 Start = Callable[..., Awaitable[WorkingProcess]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "jobs.db")
-    server = request.getfixturevalue("postgres_server")
-    return str(server.url(request.getfixturevalue("postgres_db")))
-
-
 @pytest.fixture
-async def database(where: str) -> AsyncIterator[Any]:
-    opened = database_at(where)
-    await opened.open()
-    await opened.migrate("ticks", TICKS)
-    yield opened
-    await opened.close()
+async def database(database: Any) -> Any:
+    await database.migrate("ticks", TICKS)
+    return database
 
 
 @pytest.fixture

@@ -39,12 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.fixture
-def client(server: RunningServer) -> Iterator[OpenAI]:
-    with server.client() as opened:
-        yield opened
-
-
 def but(shop: Any, **changes: Any) -> Any:
     """Return the server as a request names it, with some of it changed."""
     return {**shop, **changes}

@@ -46,12 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.fixture
-def client(server: RunningServer) -> Iterator[OpenAI]:
-    with server.client() as opened:
-        yield opened
-
-
 def _ask(client: OpenAI, model: str) -> tuple[str | None, str]:
     made = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "?"}], store=True)
     return made.choices[0].message.content, made.id

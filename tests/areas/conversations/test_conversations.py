@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,8 @@ from stackwright.areas.conversations.types import ItemsQuery, NewConversation, N
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.storage.sql import Do, Migration, Script
 from stackwright.wire.items import InputText, Message, OutputText, encode
-from tests.databases import database_at
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "talks.db")
-    server = request.getfixturevalue("postgres_server")
-    return str(server.url(request.getfixturevalue("postgres_db")))
-
-
-@pytest.fixture
-async def database(where: str) -> AsyncIterator[Any]:
-    opened = database_at(where)
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

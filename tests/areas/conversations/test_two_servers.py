@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bench import load
 
+from tests.databases import backend_at
 from tests.running import RunningServer
 
 RUN_FILE = """
@@ -22,17 +23,13 @@ storage:
 """
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[RunningServer]]:
-    sql = f"{{type: sql_sqlite, db_path: '{tmp_path}/shared.db'}}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_server").url(request.getfixturevalue("postgres_db"))
-        sql = f"{{type: sql_postgres, connection_string: '{url}'}}"
+@pytest.fixture
+def servers(where: str, tmp_path: Path) -> Iterator[list[RunningServer]]:
     with ExitStack() as stack:
         started = []
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
-            started.append(stack.enter_context(RunningServer(tmp_path / name, RUN_FILE % sql)))
+            started.append(stack.enter_context(RunningServer(tmp_path / name, RUN_FILE % backend_at(where))))
         yield started
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.databases import backend_at
 from tests.running import RunningServer
 
 LIMIT = 32 * 1024 * 1024
@@ -25,10 +26,10 @@ server:
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("files")
-    sql = f"{{type: sql_sqlite, db_path: '{folder}/sql.db'}}"
+    where = str(folder / "sql.db")
     if request.param == "postgres":
         postgres = request.getfixturevalue("postgres_server")
-        sql = f"{{type: sql_postgres, connection_string: '{postgres.url(postgres.create_database())}'}}"
-    with RunningServer(folder, RUN_FILE % sql) as running:
+        where = postgres.url(postgres.create_database())
+    with RunningServer(folder, RUN_FILE % backend_at(where)) as running:
         running.wait_for("/ready")
         yield running

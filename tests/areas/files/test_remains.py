@@ -5,9 +5,10 @@ import json
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.types import Message
@@ -25,7 +26,6 @@ from stackwright.providers.files.inline_localfs import Folder
 from stackwright.providers.registry import TYPES
 from stackwright.storage.backends import open_backends
 from tests.areas.files.forms import END, HEADERS, PURPOSE, file, file_head
-from tests.databases import database_at
 from tests.running import RunningServer
 
 RUN_FILE = """
@@ -102,17 +102,11 @@ def test_servers_do_not_sweep_what_others_still_write(server: RunningServer, tmp
     assert kept["bytes"] == 200_000 + len(rest)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def files(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Files, FileStore, Folder]]:
-    where = str(tmp_path / "sql.db")
-    if request.param == "postgres":
-        where = request.getfixturevalue("postgres_server").url(request.getfixturevalue("postgres_db"))
-    database = database_at(where)
-    await database.open()
+@pytest.fixture
+async def files(database: Any, tmp_path: Path) -> tuple[Files, FileStore, Folder]:
     store, folder = FileStore(database, "files_metadata"), Folder(str(tmp_path / "bytes"))
     await store.prepare()
-    yield Files(store, folder), store, folder
-    await database.close()
+    return Files(store, folder), store, folder
 
 
 def row(id: str, **fields: int) -> StoredFile:

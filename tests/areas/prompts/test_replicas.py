@@ -21,6 +21,7 @@ from stackwright.areas.prompts.types import NewDefault, NewLabel, NewPrompt, New
 from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.wire.responses import PromptRef
 from tests.areas.prompts.conftest import Replica
+from tests.databases import backend_at
 from tests.running import RunningServer
 from tests.servers import PostgresServer
 from tests.storage.sql.databases import eventually, settings_for
@@ -42,16 +43,15 @@ storage:
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningServer]]:
     """Two server processes on one database."""
     folder = tmp_path_factory.mktemp("replicas")
-    backend = f"{{type: sql_sqlite, pool_timeout: 30, db_path: {folder / 'sql.db'}}}"
+    where = str(folder / "sql.db")
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.url(server.create_database())
-        backend = f'{{type: sql_postgres, pool_timeout: 30, connection_string: "{url}"}}'
+        where = server.url(server.create_database())
     with ExitStack() as stack:
         started = []
         for name in ("one", "two"):
             (folder / name).mkdir()
-            running = RunningServer(folder / name, RUN_FILE % backend)
+            running = RunningServer(folder / name, RUN_FILE % backend_at(where, "pool_timeout: 30"))
             stack.callback(running.close)
             started.append(running)
         for running in started:

@@ -1,26 +1,12 @@
 """A lease: one process at a time, not too often, and nobody who was silent goes on writing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stackwright.storage.sql import Do, Script
 from stackwright.storage.sql.lease import Lease, LeaseGone
-from tests.databases import database_at
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
-    where = str(tmp_path / "lease.db")
-    if request.param == "postgres":
-        where = request.getfixturevalue("postgres_server").url(request.getfixturevalue("postgres_db"))
-    opened = database_at(where)
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 async def _until_taken(lease: Lease, *, every: float) -> None:
