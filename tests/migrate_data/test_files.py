@@ -1,5 +1,6 @@
 """Files are carried with their bytes, and what is wrong with one is told."""
 
+import asyncio
 import hashlib
 import os
 import sqlite3
@@ -13,9 +14,13 @@ from typing import Any
 import pytest
 
 from stackwright.app.carry import Options, Report, carry
+from stackwright.areas.files import Files, FileStore
 from stackwright.config.llama_stack import read
 from stackwright.config.load import load
+from stackwright.providers.files.inline_localfs import Folder
 from stackwright.providers.registry import TYPES
+from stackwright.storage.sql.aging import Cursor, time_before
+from tests.databases import database_at
 from tests.migrate_data import carrying
 from tests.migrate_data.llama_stack import Place, file
 from tests.migrate_data.releases import Old
@@ -162,6 +167,35 @@ async def test_files_that_nobody_could_have_any_more_are_left(ground: Ground) ->
     report = await ground.carry()
     assert (report.good, counts(report), report.tallies[0].rows) == (True, (1, 0, 0, 0), 1)
     assert [(one.what, one.rows, one.why) for one in report.left] == [("files", 1, "their time was over")]
+
+
+async def test_files_that_were_carried_go_with_their_bytes_when_their_time_is_over_or_they_are_old(
+    ground: Ground,
+) -> None:
+    expires = int(time.time()) + 1
+    ground.add("file-brief", expires_at=expires)
+    ground.add("file-old", expires_at=None)
+    ground.add("file-young", created_at=expires, expires_at=expires + 1000)
+    assert (await ground.carry()).good
+    theirs = sorted(path.name for path in ground.files.glob("file-*"))
+    database = database_at(str(ground.folder / "new.db"))
+    await database.open()
+    store = FileStore(database, "files_metadata")
+    await store.prepare()
+    service = Files(store, Folder(str(ground.files)))
+    async with asyncio.timeout(10):
+        while "file-brief" in ground.ours():
+            await service.tidy(grace=0)
+            await asyncio.sleep(0.05)
+    assert sorted(ground.ours()) == ["file-old", "file-young"]
+    old = await time_before(database, 86400)
+    swept = await database.transact(lambda: store.old.sweeping(old, Cursor(old, 0)))
+    await service.tidy(grace=0)
+    await database.close()
+    assert (swept.removed, sorted(ground.ours())) == (1, ["file-young"])
+    assert ground.rows("SELECT id FROM files_metadata") == [("file-young",)]
+    # Llama Stack's own are its own.
+    assert sorted(path.name for path in ground.files.glob("file-*")) == theirs
 
 
 async def test_bytes_that_are_elsewhere_are_left_with_the_reason(ground: Ground) -> None:
