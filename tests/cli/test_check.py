@@ -1,10 +1,17 @@
 """`stackwright check`: the storage catalogue, or all that is wrong with the file."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from stackwright.app import inspect
+from stackwright.config.load import loads
 from stackwright.errors import Unavailable
+from stackwright.providers.registry import TYPES
 from stackwright.storage.present import present
 from tests.cli.command import rows, run
 from tests.servers import PostgresServer, free_port
@@ -79,6 +86,42 @@ def test_a_file_that_cannot_be_made_is_told_before_the_server_tries(tmp_path: Pa
     assert (done.returncode, kv[4], sql[4]) == (1, "no", "not made yet")
     taken = tmp_path / "taken"
     assert done.stderr == f"kv_default: {taken / 'kv.db'} cannot be made: {taken} is no folder that we may write to.\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode", "why"),
+    [("kv.db", 0o444, "that is not permitted to us."), (".", 0o555, "{folder} is no folder that we may write to.")],
+)
+async def test_a_file_that_can_be_read_but_not_written_is_told(closed: str, mode: int, why: str) -> None:
+    with TemporaryDirectory(prefix="stackwright-check-") as name:
+        folder = Path(name)
+        run_file = loads(
+            f"version: 2\nstorage:\n  backends:\n    kv_default: {{type: kv_sqlite, db_path: {folder}/kv.db}}\n"
+            f"    sql_default: {{type: sql_sqlite, db_path: {folder}/kv.db}}\n",
+            environ={},
+            types=TYPES,
+        )
+        await inspect.upgrade(run_file)
+        for each in (".", "kv.db"):
+            (folder / each).chmod(0o777)
+        assert [row.trouble for row in (await inspect.look(run_file))[0]] == [None, None]
+        (folder / closed).chmod(mode)
+        with _as_nobody():
+            kv, _ = (await inspect.look(run_file))[0]
+        assert (kv.trouble, kv.made) == (f"{folder}/kv.db cannot be written: {why.format(folder=folder)}", True)
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Root may write everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_somebody_elses_folder_is_told_and_not_taken_for_an_empty_one(tmp_path: Path) -> None:

@@ -67,18 +67,22 @@ def _rows(run: RunFile, backends: NamedBackends) -> list[BackendRow]:
     rows: list[BackendRow] = []
     for one in backends.status():
         backend = run.storage.backends[one.name]
-        absent = file_of(backend) if isinstance(backend, SqliteBackend) and not exists(file_of(backend)) else None
-        trouble = one.trouble or (_not_to_be_made(absent) if absent else None)
-        rows.append(BackendRow(one.name, one.type, one.address, users.get(one.name, []), trouble, absent is None))
+        file = file_of(backend) if isinstance(backend, SqliteBackend) else None
+        made = file is None or exists(file)
+        trouble = (_not_to_be_written(file) if file else None) or one.trouble
+        rows.append(BackendRow(one.name, one.type, one.address, users.get(one.name, []), trouble, made))
     return rows
 
 
-def _not_to_be_made(file: Path) -> str | None:
-    """Say why a file that is not there cannot be made, if that is so."""
+def _not_to_be_written(file: Path) -> str | None:
+    """Say why a server could not write this file of SQLite's, or make it, if that is so."""
+    there = exists(file)
     folder = next(one for one in file.parents if exists(one))
-    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-        return None
-    return f"{file} cannot be made: {folder} is no folder that we may write to."
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        return f"{file} cannot be {'written' if there else 'made'}: {folder} is no folder that we may write to."
+    if there and not os.access(file, os.W_OK, effective_ids=True):
+        return f"{file} cannot be written: that is not permitted to us."
+    return None
 
 
 def _users(run: RunFile) -> dict[str, list[str]]:
