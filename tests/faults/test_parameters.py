@@ -95,3 +95,20 @@ async def test_every_published_parameter_is_passed_on_unchanged(
     assert answer.status == 200, answer.body
     streamed = {"stream": True} if stream else {}
     assert vendor.requests[-1].json == {**PARAMETERS, "model": "m", **streamed}
+
+
+def with_more(value: Any) -> Any:
+    """Return JSON with a field in each of its objects that nobody has heard of."""
+    if isinstance(value, list):
+        return [with_more(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {**{name: with_more(one) for name, one in value.items()}, "field_of_2030": {"deep": [1, None]}}
+
+
+async def test_what_nobody_knows_is_passed_on_at_any_depth(vendor: Upstream, server_for: ServerFor) -> None:
+    sent = with_more({name: value for name, value in PARAMETERS.items() if name != "logit_bias"})
+    server = server_for(vendor, play.answer(play.completion()))
+    answer = await asyncio.to_thread(server.post, "/v1/chat/completions", {**sent, "model": "up/m"})
+    assert answer.status == 200, answer.body
+    assert vendor.requests[-1].json == {**sent, "model": "m"}

@@ -213,6 +213,20 @@ def test_a_prompt_whose_version_has_no_room_for_another_is_refused(ground: Groun
     }
 
 
+def test_settings_that_nothing_acts_on_any_more_are_no_reason_to_leave_a_response(ground: Ground) -> None:
+    settings = {
+        "text": {"format": {"type": "text", "schema": {"a.b": 1}}, "style `x` - at `$.y`": "terse"},
+        "tools": [{"type": "mcp", "server_label": "s", "require_approval": {"never": {"tool_names": []}, "ask": 1}}],
+        "tool_choice": {"type": "function", "name": "f", "when": "now"},
+    }
+    ground.place.add("0.3.5", "openai_responses", [response("resp_a", 1, [asked("x")], [], **settings)])
+    assert ground.carry().counts() == {"responses": (1, 0, 0, 0)}
+    kept = json.loads(ground.rows("SELECT body FROM responses")[0][0])
+    assert kept["text"] == {"format": {"type": "text"}}
+    assert kept["tools"][0]["require_approval"] == {"never": {"tool_names": []}}
+    assert kept["tool_choice"] == {"type": "function", "name": "f"}
+
+
 def test_a_response_without_what_led_to_it_is_refused(ground: Ground) -> None:
     mode = {"input_storage_mode": "incremental"}
     ground.place.add(

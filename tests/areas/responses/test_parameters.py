@@ -141,6 +141,14 @@ async def test_what_only_a_vendor_knows_goes_there_as_it_came(ask: Asking) -> No
     assert ask.asked == {"model": "m", "messages": [HELLO], **extras}
 
 
+async def test_what_the_vendor_acts_on_goes_there_whole(ask: Asking) -> None:
+    ask.vendor.scripts = [answer(completion())]
+    options = {"ttl": "30m", "mode": "explicit", "field_of_2030": {"deep": [1]}}
+    made = await ask.whole(prompt_cache_options=options)
+    assert ask.asked == {"model": "m", "messages": [HELLO], "prompt_cache_options": options}
+    assert made["prompt_cache_options"] == {"ttl": "30m", "mode": "explicit"}
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

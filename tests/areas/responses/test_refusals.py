@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from stackwright.areas.responses import orders
 from stackwright.errors import StackwrightError
 from stackwright.http.call import Json
 from stackwright.testing.upstream import Upstream, answer, completion
@@ -92,6 +93,11 @@ async def test_a_request_that_cannot_be_done_is_refused(
     assert message in (None, error.message)
     assert (error.param, error.code) == (param, code)
     assert ask.vendor.requests == []
+
+
+def test_an_order_over_a_websocket_is_read_as_strictly() -> None:
+    with pytest.raises(StackwrightError, match=r"^Unknown parameter: 'text\.formt'\. Did you mean 'text\.format'\?$"):
+        orders.read(b'{"type": "response.create", "model": "m", "input": "Hi.", "text": {"formt": {}}}')
 
 
 async def test_tools_that_the_run_file_ignores_are_dropped(vendor: Upstream, tmp_path: Path) -> None:
