@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from stackwright.areas.prompts.ledger import Who
+from stackwright.areas.prompts.memory import Memory
 from stackwright.areas.prompts.portable import ExportQuery, Import
 from stackwright.areas.prompts.service import Prompts
+from stackwright.areas.prompts.tables import Tables
 from stackwright.areas.prompts.types import (
     ListQuery,
     NewDefault,
@@ -370,3 +372,13 @@ async def test_a_publication_after_another_sees_what_changed_between_them(prompt
     assert (found.labels, found.default_version, found.latest_version) == ({"prod": 1, "next": 3}, 1, 4)
     await prompts.delete(ADA, prompt_id)
     await refused("prompt_not_found", prompts.versions.publish(ADA, prompt_id, version("fifth")))
+
+
+async def test_memory_that_is_full_lets_go_of_versions_that_were_defaults(prompts: Prompts, tables: Tables) -> None:
+    made = [await with_versions(prompts, 1) for _ in range(3)]
+    memory = Memory(tables, capacity=1)
+    for prompt_id in made:
+        await memory.resolve("ada", prompt_id, None)
+        memory.warm("ada", prompt_id, None)
+    assert sum(memory.warm("ada", prompt_id, None) is not None for prompt_id in made) == 1
+    assert [(await memory.resolve("ada", prompt_id, None)).prompt_id for prompt_id in made] == made

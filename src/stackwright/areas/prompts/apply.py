@@ -1,12 +1,14 @@
 """From a prompt and a request to the request in effect."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from stackwright.areas.prompts.compiled import Compiled, Rendered
 
 
-class Resolved(NamedTuple):
+class Resolved(Struct, frozen=True):
     """The version that a reference led to."""
 
     prompt_id: str
@@ -16,7 +18,7 @@ class Resolved(NamedTuple):
     compiled: Compiled
 
 
-class Merged(NamedTuple):
+class Merged(Struct, frozen=True):
     """A request after its prompt was merged in."""
 
     fields: dict[str, Any]
@@ -44,19 +46,15 @@ def apply(resolved: Resolved, variables: Mapping[str, Any] | None, request: Mapp
     """
     compiled = resolved.compiled
     given = variables or {}
-    values = compiled.variables.check(given)
+    values = compiled.check(given)
     rendered = compiled.render(values)
     fields = merged(rendered, request)
-    masked, shown = rendered, fields
-    if values.shown is not values:
-        masked = compiled.render(values.shown)
-        shown = merged(masked, request)
-    echo = {
-        "id": resolved.prompt_id,
-        "version": resolved.version,
-        "variables": compiled.variables.without_secrets(given),
-    }
-    return Merged(fields, rendered.messages, shown, masked.messages, echo)
+    echo = {"id": resolved.prompt_id, "version": resolved.version, "variables": dict(given)}
+    if values.shown is None:
+        return Merged(fields, rendered.messages, fields, rendered.messages, echo)
+    masked = compiled.render(values.shown)
+    echo["variables"] = compiled.variables.without_secrets(given)
+    return Merged(fields, rendered.messages, merged(masked, request), masked.messages, echo)
 
 
 def merged(rendered: Rendered, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,8 +65,7 @@ def merged(rendered: Rendered, request: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in request.items():
         if value is None:
             continue
-        below = fields.get(name)
-        if name in _DEEPER and type(below) is dict and type(value) is dict:
+        if type(value) is dict and name in _DEEPER and type(below := fields.get(name)) is dict:
             value = below | {key: one for key, one in value.items() if one is not None}
         fields[name] = value
     return fields

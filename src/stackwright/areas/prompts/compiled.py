@@ -1,12 +1,13 @@
 """A version made ready: templates split, variables known. Made once, then only read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stackwright.areas.prompts.spec import SETTINGS, Declaration, Spec, TemplateMessage, declared, text_of
-from stackwright.areas.prompts.template import Hole, Template, Texts, Tree
+from stackwright.areas.prompts.template import Hole, Template, Texts, Tree, filled
 from stackwright.areas.prompts.variable import Variable, Wrong
 from stackwright.areas.prompts.variables import Values, Variables
 from stackwright.errors import InvalidRequest
@@ -19,7 +20,7 @@ _FACTOR = 6
 """Bytes in memory for a byte of JSON, about: strings, dictionaries and templates together."""
 
 
-class Rendered(NamedTuple):
+class Rendered(Struct):
     """A version with its variables filled in."""
 
     instructions: str | None
@@ -28,19 +29,27 @@ class Rendered(NamedTuple):
 
 
 class Compiled:
-    """One version, ready to render."""
+    """One version, ready to render.
 
-    __slots__ = ("_instructions", "_messages", "_plain", "_trees", "size", "spec", "used", "variables")
+    With thousands of prompts, what costs is every object of theirs that a request touches: the common case, texts for
+    the instructions' variables, reaches its few from here.
+    """
+
+    __slots__ = ("_instructions", "_messages", "_plain", "_simple", "_trees", "size", "spec", "used", "variables")
 
     def __init__(self, spec: Spec) -> None:
         """Take a normalized spec apart. `InvalidRequest` when its templates and declarations do not fit together."""
         self.spec = spec
-        self._instructions = Template(spec.instructions) if spec.instructions is not None else None
-        self._messages = [_Message(message) for message in spec.messages or ()]
+        instructions = Template(spec.instructions) if spec.instructions is not None else None
+        self._instructions = instructions.pieces if instructions else None
+        self._messages = tuple(_Message(message) for message in spec.messages or ())
         settings = {name: value for name in SETTINGS if (value := getattr(spec, name)) is not None}
-        self._trees = {name: Tree(settings[name], only=_TEMPLATED[name]) for name in _TEMPLATED if name in settings}
-        self._plain = {name: value for name, value in settings.items() if name not in self._trees}
-        self.variables = self._variables(declared(spec))
+        self._trees = tuple(
+            (name, Tree(settings.pop(name), only=only)) for name, only in _TEMPLATED.items() if name in settings
+        )
+        self._plain = settings
+        self.variables = self._variables(declared(spec), instructions.holes if instructions else ())
+        self._simple = self.variables.simple
         self.used = False
         """Whether it was, since it was last considered for being let go of."""
         self.size = _FACTOR * len(msgspec.json.encode(spec)) + 2000
@@ -50,30 +59,39 @@ class Compiled:
         """The prompt in one text; see `text_of`."""
         return text_of(self.spec)
 
+    def check(self, given: Mapping[str, Any]) -> Values:
+        """Check what a caller gave. `InvalidRequest` with everything that is wrong, at once."""
+        if given.keys() == self._simple:
+            for value in given.values():
+                if type(value) is not str:
+                    break
+            else:
+                return Values(given, {})
+        return self.variables.check(given)
+
     def render(self, values: Values) -> Rendered:
         """Fill in checked values."""
         texts = values.texts
         settings = self._plain.copy()
-        for name, tree in self._trees.items():
+        for name, tree in self._trees:
             settings[name] = tree.render(texts)
         return Rendered(
-            self._instructions.render(texts) if self._instructions is not None else None,
-            [message.render(texts, values.parts) for message in self._messages],
+            filled(self._instructions, texts) if self._instructions is not None else None,
+            [message.render(texts, values.parts) for message in self._messages] if self._messages else [],
             settings,
         )
 
-    def _variables(self, declarations: Mapping[str, Declaration]) -> Variables:
-        text_only = {hole.name for hole in self._holes_outside_user_messages()}
-        holes = [*self._holes_outside_user_messages(), *self._holes_of_messages(user=True)]
+    def _variables(self, declarations: Mapping[str, Declaration], instructions: Iterable[Hole]) -> Variables:
+        elsewhere = [*instructions, *self._holes_outside_user_messages()]
+        holes = [*elsewhere, *self._holes_of_messages(user=True)]
+        text_only = {hole.name for hole in elsewhere}
         variables = [_declared(name, declaration) for name, declaration in declarations.items()]
         variables += _inferred(hole for hole in holes if hole.name not in declarations)
         _check_places(variables, holes, text_only)
         return Variables(variables, holes, text_only)
 
     def _holes_outside_user_messages(self) -> Iterator[Hole]:
-        if self._instructions is not None:
-            yield from self._instructions.holes
-        for tree in self._trees.values():
+        for _, tree in self._trees:
             yield from tree.holes
         yield from self._holes_of_messages(user=False)
 

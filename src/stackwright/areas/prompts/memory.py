@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from stackwright.areas.prompts.apply import Resolved
-from stackwright.areas.prompts.cache import Lookups, Pointer, Pointers, Versions
+from stackwright.areas.prompts.cache import CAPACITY, Lookups, Pointer, Pointers, Versions
 from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.failures import UnknownPrompt, UnknownVersion
 from stackwright.areas.prompts.ledger import is_id
@@ -33,10 +33,11 @@ _BATCH = 500
 class Memory:
     """Looks prompts up: warm ones without the database."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, capacity: int = CAPACITY) -> None:
+        """`capacity` is how many bytes of compiled versions to hold, about."""
         self._tables = tables
-        self._versions = Versions()
         self._pointers = Pointers()
+        self._versions = Versions(capacity, self._pointers.dropped)
         self._lookups = Lookups()
         self._bell = tables.backend.bell(tables.name)
         self._cooled: set[tuple[str, str, Selector]] = set()
@@ -50,29 +51,41 @@ class Memory:
         async with self._bell.listening(), beside(following):
             yield
 
+    def warm(self, tenant: str, reference: str, selector: Selector) -> Resolved | None:
+        """Return the version that a reference and a selector mean, if memory has it."""
+        pointer = self._pointers.get(tenant, reference)
+        if pointer is None:
+            return None
+        held = pointer.default if selector is None else None
+        if held is None:
+            held = self._held(tenant, pointer, selector)
+            if held is None:
+                return None
+        held.compiled.used = True
+        self._lookups.hits += 1
+        return held
+
+    def _held(self, tenant: str, pointer: Pointer, selector: Selector) -> Resolved | None:
+        number = _number(pointer, selector)
+        held = None if number is None else self._versions.get((tenant, pointer.id, number))
+        if selector is None:
+            pointer.default = held
+        return held
+
     async def resolve(self, tenant: str, reference: str, selector: Selector) -> Resolved:
-        """Return the version that a reference and a selector mean.
+        """Return the version that a reference and a selector mean, when it is not warm.
 
         Raises:
             UnknownPrompt: The tenant has no such prompt.
             UnknownVersion, UnknownLabel: The prompt has no such version.
         """
-        pointer = self._pointers.get(tenant, reference)
-        if pointer is not None:
-            try:
-                number = number_of(pointer, selector)
-            except InvalidRequest:
-                # Another replica may have made the label a moment ago.
-                pointer = None
-            else:
-                held = self._versions.get((tenant, pointer.id, number))
-                if held is not None:
-                    self._lookups.hits += 1
-                    return held
         self._lookups.misses += 1
-        if pointer is None:
+        pointer = self._pointers.get(tenant, reference)
+        number = None if pointer is None else _number(pointer, selector)
+        if pointer is None or number is None:
             pointer = await self._looked_up(tenant, reference)
-        return await self.version(tenant, pointer.id, number_of(pointer, selector), latest=pointer.latest_version)
+            number = number_of(pointer, selector)
+        return await self.version(tenant, pointer.id, number, latest=pointer.latest_version)
 
     async def version(self, tenant: str, prompt_id: str, number: int, *, latest: int) -> Resolved:
         """Return one version, from memory if it is there."""
@@ -201,3 +214,11 @@ class Memory:
             if len(rows) < _BATCH:
                 return
             since = rows[-1][0]
+
+
+def _number(pointer: Pointer, selector: Selector) -> int | None:
+    try:
+        return number_of(pointer, selector)
+    except InvalidRequest:
+        # Another replica may have made the label a moment ago.
+        return None

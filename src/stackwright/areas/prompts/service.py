@@ -93,7 +93,8 @@ class Prompts:
             )
         if reference.version == DRAFT:
             return await self.drafts.resolve(tenant, prompt_id)
-        return await self.memory.resolve(tenant, prompt_id, reference.version)
+        version = reference.version
+        return self.memory.warm(tenant, prompt_id, version) or await self.memory.resolve(tenant, prompt_id, version)
 
     async def render(self, tenant: str, reference: str, body: RenderRequest) -> RenderedPrompt:
         """Return the request a model would get. Sensitive values are masked."""

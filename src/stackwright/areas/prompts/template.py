@@ -23,42 +23,61 @@ class Hole(NamedTuple):
 Texts = Mapping[str, str]
 """What stands in the holes, by their keys."""
 Filling = Callable[[Texts], Any]
+Pieces = tuple[str, ...]
+"""Literal text and keys by turns, literal text first and last."""
+
+
+def filled(pieces: Pieces, texts: Texts) -> str:
+    """Return a text with each hole filled."""
+    parts = [*pieces]
+    for at in range(1, len(parts), 2):
+        parts[at] = texts[parts[at]]
+    return "".join(parts)
 
 
 class Template:
     """A text taken apart: literal pieces, and holes between them."""
 
-    __slots__ = ("_format", "_keys", "_pieces", "holes")
+    __slots__ = ("holes", "pieces")
 
     def __init__(self, text: str) -> None:
-        self._pieces = list(_pieces(text))
-        self.holes = [piece for piece in self._pieces if isinstance(piece, Hole)]
-        # One string instead of many pieces: with thousands of prompts, what costs is every object that is touched.
-        self._format = "".join("%s" if isinstance(one, Hole) else one.replace("%", "%%") for one in self._pieces)
-        self._keys = tuple(hole.key for hole in self.holes)
+        literal: list[str] = []
+        pieces: list[str] = []
+        holes: list[Hole] = []
+        for piece in _split(text):
+            if isinstance(piece, str):
+                literal.append(piece)
+                continue
+            holes.append(piece)
+            pieces += ("".join(literal), piece.key)
+            literal.clear()
+        self.holes = tuple(holes)
+        self.pieces: Pieces = (*pieces, "".join(literal))
 
     def render(self, texts: Texts) -> str:
         """Return the text with each hole filled."""
-        return self._format % tuple([texts[key] for key in self._keys])
+        return filled(self.pieces, texts)
 
-    def parts(self) -> list[str | Hole]:
-        """Return the literal pieces and the holes, in order."""
-        return list(self._pieces)
+    def parts(self) -> Iterator[str | Hole]:
+        """Yield the literal pieces and the holes, in order."""
+        for at, piece in enumerate(self.pieces):
+            if at % 2:
+                yield self.holes[at // 2]
+            elif piece:
+                yield piece
 
 
-def _pieces(text: str) -> Iterator[str | Hole]:
+def _split(text: str) -> Iterator[str | Hole]:
     at = 0
     for found in _HOLE.finditer(text):
+        yield text[at : found.start()]
         if found.group(1) is None:
-            yield text[at : found.start()] + "{{"
+            yield "{{"
         else:
-            if found.start() > at:
-                yield text[at : found.start()]
             name, rest = found.groups()
             yield Hole(intern(name + rest), intern(name), tuple(rest.split(".")[1:]))
         at = found.end()
-    if at < len(text):
-        yield text[at:]
+    yield text[at:]
 
 
 class Tree:

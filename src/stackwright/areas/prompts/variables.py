@@ -5,32 +5,29 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stackwright.areas.prompts.template import Hole, Texts
 from stackwright.areas.prompts.variable import Variable, Wrong
 from stackwright.errors import InvalidRequest
 
-_TEXT = frozenset({str})
 MASK = "[sensitive]"
 """What stands for a sensitive value wherever it would be stored, echoed or logged."""
 
 
-class Values:
+class Values(Struct):
     """What a caller gave, checked: the text for every hole, and the images and files by variable."""
 
-    __slots__ = ("parts", "shown", "texts")
-
-    def __init__(self, texts: Texts, parts: Mapping[str, dict[str, Any]], shown: "Values | None" = None) -> None:
-        self.texts = texts
-        self.parts = parts
-        self.shown = self if shown is None else shown
-        """What may be kept or echoed: `MASK` in place of sensitive values. The very same when there are none."""
+    texts: Texts
+    parts: Mapping[str, dict[str, Any]]
+    shown: "Values | None" = None
+    """What may be kept or echoed: `MASK` in place of sensitive values. None when that is the very same."""
 
 
 class Variables:
     """All variables of one version, and the holes they fill."""
 
-    __slots__ = ("_by_name", "_holes", "_plan", "_sensitive", "_simple", "_text_only")
+    __slots__ = ("_by_name", "_holes", "_plan", "_sensitive", "_text_only", "simple")
 
     def __init__(self, variables: Iterable[Variable], holes: Iterable[Hole], text_only: Collection[str]) -> None:
         """`text_only` are the variables that stand where no image or file can."""
@@ -44,7 +41,7 @@ class Variables:
         ]
         self._sensitive = any(one.declaration.sensitive for one in self._by_name.values())
         plain = not self._sensitive and all(plain and keys == [name] for name, _, plain, keys in self._plan)
-        self._simple: Set[str] | None = frozenset(self._by_name) if plain else None
+        self.simple: Set[str] | None = frozenset(self._by_name) if plain else None
         """The names, when any text is what stands for each of them."""
 
     @property
@@ -67,8 +64,6 @@ class Variables:
 
     def check(self, given: Mapping[str, Any]) -> Values:
         """Check what a caller gave. `InvalidRequest` with everything that is wrong, at once."""
-        if given.keys() == self._simple and _TEXT.issuperset(map(type, given.values())):
-            return Values(given, {})
         texts: dict[str, str] = {}
         parts: dict[str, dict[str, Any]] = {}
         missing: list[str] = []
