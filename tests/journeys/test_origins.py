@@ -1,6 +1,7 @@
 """Scripts of web pages call where the run file lets them, and nowhere else."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import websockets
@@ -99,6 +100,36 @@ def test_without_keys_no_page_of_another_site_does_anything(server: RunningServe
 @pytest.mark.parametrize("headers", [{}, {"origin": "app://desktop"}, {"sec-fetch-site": "same-origin"}])
 def test_programs_and_pages_of_the_server_itself_are_not_asked(server: RunningServer, headers: dict[str, str]) -> None:
     assert server.post(CHAT, HELLO, **headers).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example:8321", "EVIL.example", "127.0.0.1.evil.example", "[evil.example]", "127.0.0.1."]
+)
+def test_without_keys_a_name_that_a_stranger_points_here_is_refused(server: RunningServer, host: str) -> None:
+    """Its page would be of the same origin as the answers, and could read them."""
+    for answer in (server.get("/v1/models", host=host), server.post(CHAT, HELLO, host=host)):
+        assert (answer.status, answer.error["code"]) == (403, "host_not_allowed")
+        assert f"list 'http://{host}' under server.allow_origins" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:1", "127.0.0.2", "[::1]:8321", "10.1.2.3:80", "box", "host.docker.internal:1"]
+)
+def test_names_that_nobody_else_can_give_are_as_good_as_localhost(server: RunningServer, host: str) -> None:
+    assert server.get("/v1/models", host=host).status == 200
+
+
+def test_with_keys_the_name_does_not_matter(friendly: RunningServer) -> None:
+    assert friendly.get("/v1/models", host="api.example.org", authorization="Bearer page-key").status == 200
+
+
+@pytest.mark.parametrize(
+    ("origins", "auth"), [("https://api.example.org", "{mode: none}"), ("", "{mode: none, i_understand: true}")]
+)
+def test_a_name_that_is_listed_or_guarded_elsewhere_is_answered(tmp_path: Path, origins: str, auth: str) -> None:
+    run_file = (RUN_FILE % origins).replace("{mode: api_keys, api_keys: [{name: page, key: page-key}]}", auth)
+    with RunningServer(tmp_path, run_file) as running:
+        assert running.get("/v1/models", host="api.example.org").status == 200
 
 
 def _loaded(text: str) -> tuple[str, ...]:

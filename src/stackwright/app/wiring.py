@@ -222,7 +222,9 @@ def _catalog(run: RunFile, providers: Mapping[str, models.Served], backends: Nam
 
 def _guarded(router: Router, run: RunFile) -> ASGIApp:
     tenants = _tenants(run)
-    return Origins(Principal(router, tenants=tenants), run.server.allow_origins, guarded=tenants is not None)
+    guarded = tenants is not None
+    any_host = guarded or run.server.auth.i_understand
+    return Origins(Principal(router, tenants=tenants), run.server.allow_origins, guarded=guarded, any_host=any_host)
 
 
 def _tenants(run: RunFile) -> dict[str, str] | None:
