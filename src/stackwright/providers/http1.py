@@ -15,6 +15,8 @@ FRAMING_LIMIT = 1024 * 1024
 """Bytes around a body's pieces, beside as many as are in them. To read a crumb takes longer than to send it."""
 READ_AHEAD = 256 * 1024
 LINGER_SECONDS = 1.0
+JOINED = 64 * 1024
+"""Bytes of a body that is copied to be sent in one piece with its head. A larger one is not held twice."""
 
 
 class HttpError(Exception):
@@ -87,7 +89,7 @@ class Connection(asyncio.Protocol):
                 return value.decode("latin-1")
         return None
 
-    def send(self, request: bytes) -> None:
+    def send(self, head: bytes, body: bytes = b"") -> None:
         """Start an exchange."""
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces = []
@@ -96,7 +98,11 @@ class Connection(asyncio.Protocol):
         self._started = self._last = self._loop.time()
         if self._transport is None:
             raise Cut("the connection was closed", answered=False)
-        self._transport.write(request)
+        if len(body) > JOINED:
+            self._transport.write(head)
+            self._transport.write(body)
+        else:
+            self._transport.write(head + body)
         self._watch = self._loop.call_later(
             min(self._deadlines.first_byte, self._deadlines.between, self._deadlines.total), self._check
         )

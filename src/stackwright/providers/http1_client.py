@@ -30,20 +30,20 @@ class Client:
         self.authority = url.netloc.rpartition("@")[2]
         self.path = url.path.rstrip("/")
 
-    async def answered(self, request: bytes, *, reuse: bool = True) -> Connection:
-        """Send a request (head and body); return its connection when the answer's head and first piece are there.
+    async def answered(self, head: bytes, body: bytes = b"", *, reuse: bool = True) -> Connection:
+        """Send a request; return its connection when the answer's head and first piece are there.
 
         The caller reads from it and then calls `release`.
         """
         connection = (self._take() if reuse else None) or await self._connect()
         try:
-            connection.send(request)
+            connection.send(head, body)
             await connection.head()
         except Cut as cut:
             if connection.fresh or cut.answered:
                 raise
             # The vendor closed a kept connection just as we used it: not a failure of this request.
-            return await self.answered(request, reuse=False)
+            return await self.answered(head, body, reuse=False)
         except BaseException:
             connection.close()
             raise

@@ -44,19 +44,6 @@ class Vendor:
         lines |= {name: secret.reveal().strip() for name, secret in self.config.headers.items()}
         self._fields = "".join(f"{name}: {_line(value)}\r\n" for name, value in lines.items()).encode()
 
-    def request(self, path: str, body: bytes) -> bytes:
-        """Return a whole POST request for a path of the vendor's server."""
-        return b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
-            path.encode(),
-            self._fields,
-            len(body),
-            body,
-        )
-
-    def listing(self) -> bytes:
-        """Return a request for the list of models."""
-        return b"GET %b/models HTTP/1.1\r\n%b\r\n" % (self.client.path.encode(), self._fields)
-
     async def send(self, path: str, body: bytes, *, beside: bool = False) -> Connection:
         """Send a request, again where that is right; return the connection with a 2xx answer to read.
 
@@ -89,7 +76,7 @@ class Vendor:
 
     async def _attempt(self, path: str, body: bytes) -> Connection:
         try:
-            connection = await self.client.answered(self._wire(path, body))
+            connection = await self.client.answered(self._head(path, body), body)
             if connection.status not in RETRIED or not self._may_retry():
                 return connection
             self.client.release(connection)
@@ -111,7 +98,7 @@ class Vendor:
             last = tried + 1 == self.config.max_retries
             await asyncio.sleep(BACKOFF_SECONDS * 2**tried * random.uniform(0.5, 1.5))  # noqa: S311
             try:
-                connection = await self.client.answered(self._wire(path, body))
+                connection = await self.client.answered(self._head(path, body), body)
                 if last or connection.status not in RETRIED:
                     return connection
                 self.client.release(connection)
@@ -120,8 +107,10 @@ class Vendor:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _wire(self, path: str, body: bytes) -> bytes:
-        return self.request(path, body) if body else self.listing()
+    def _head(self, path: str, body: bytes) -> bytes:
+        if not body:
+            return b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode(), self._fields)
+        return b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n" % (path.encode(), self._fields, len(body))
 
     def _renew(self) -> bool:
         """Read the secrets again. True when one changed; blocks on the file system."""
