@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from operator import itemgetter
@@ -168,3 +169,59 @@ async def test_a_connection_whose_end_nobody_reads_is_given_up(monkeypatch: pyte
             silent.setblocking(False)
             await loop.sock_connect(silent, ("127.0.0.1", port))
             await asyncio.wait_for(lost, 5)
+
+
+OPENING = (
+    b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+PING = b"\x89\xfd\0\0\0\0" + b"p" * 125
+PONG = len(PING) - 4
+"""Bytes: an answer is not masked."""
+PINGS = 250_000
+
+
+def talking(running: RunningServer) -> socket.socket:
+    """Open a WebSocket whose reader takes little at a time."""
+    talker = socket.socket()
+    talker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    talker.settimeout(20)
+    talker.connect(("127.0.0.1", running.port))
+    talker.sendall(OPENING)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += talker.recv(1)
+    assert head.startswith(b"HTTP/1.1 101")
+    return talker
+
+
+def test_who_pings_and_does_not_read_is_not_heard_any_more(patient: RunningServer) -> None:
+    with talking(patient) as talker:
+        talker.settimeout(1)
+        with pytest.raises(TimeoutError):
+            talker.sendall(PING * PINGS)
+
+
+def test_who_pings_more_than_it_reads_gets_every_answer_in_the_end(patient: RunningServer) -> None:
+    count = 60_000
+    with talking(patient) as talker:
+        sending = threading.Thread(target=talker.sendall, args=(PING * count,))
+        sending.start()
+        heard = 0
+        while heard < count * PONG:
+            piece = talker.recv(1 << 20)
+            assert piece
+            heard += len(piece)
+        sending.join()
+    assert heard == count * PONG
+
+
+def test_a_refused_websocket_is_no_error_in_the_log(patient: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", patient.port), timeout=20) as talker:
+        talker.sendall(OPENING.replace(b"host: x", b"host: x\r\norigin: http://evil.example"))
+        assert talker.recv(12) == b"HTTP/1.1 403"
+    with talking(patient) as talker:
+        talker.sendall(b"\x81\x82\0\0\0\0\xff\xfe")
+        assert talker.recv(4) == b"\x88\x02\x03\xef"
+    assert patient.stop() == 0
+    assert told(patient) == []

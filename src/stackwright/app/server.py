@@ -11,6 +11,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from stackwright.errors import InvalidRequest
 from stackwright.http.errors import envelope
@@ -18,8 +19,9 @@ from stackwright.http.lifecycle import Lifecycle
 
 log = logging.getLogger(__name__)
 
-# What is cut at the end of the grace, or while nobody reads it, is told by us, as what it is: expected.
-_TOLD = ("Cancel ", "ASGI callable returned without completing response")
+# What is cut at the end of the grace, or while nobody reads it, is told by us, as what it is: expected. So are a
+# WebSocket that is refused, and one that says what is no text: it is told why.
+_TOLD = ("Cancel ", "ASGI callable returned without completing ", "Invalid UTF-8 sequence received")
 logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith(_TOLD))
 
 _HEAD = tuple(b"HTTP/1.1 %d" % digit for digit in range(2, 6))
@@ -150,6 +152,20 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that hears no more from who does not read: each ping makes a pong."""
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if not self.writable.is_set():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+
 class _Server(uvicorn.Server):
     """Drains before it stops: not ready at once, what is in flight finishes, then the socket closes."""
 
@@ -202,7 +218,7 @@ async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grac
         app,
         loop="uvloop",
         http=Protocol,
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=message_bytes,
         ws_per_message_deflate=False,
         lifespan="off",
