@@ -19,6 +19,7 @@ from stackwright.app.carry.values import Unfit, a_list, loads, named, text, with
 from stackwright.areas.responses import ItemRow, StoredResponse
 from stackwright.storage.foreign import ForeignRows
 from stackwright.storage.sql import Row
+from stackwright.storage.sql.columns import places
 from stackwright.wire.items import encode
 from stackwright.wire.responses import Response
 
@@ -75,8 +76,7 @@ def _previous(stored: Stored) -> str | None:
 async def _fetched(source: ForeignRows, table: Found, ids: set[str]) -> dict[str, Stored | Unfit]:
     if not ids:
         return {}
-    places = ", ".join(f"${place}" for place in range(1, len(ids) + 1))
-    sql = f"SELECT id, response_object FROM {table.quoted} WHERE id IN ({places})"  # noqa: S608 - it is quoted
+    sql = f"SELECT id, response_object FROM {table.quoted} WHERE id IN ({places(len(ids))})"  # noqa: S608 - it is quoted
     return dict(_all_stored(await source.fetch(sql, *ids)))
 
 

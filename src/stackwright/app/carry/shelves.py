@@ -9,7 +9,7 @@ from stackwright.app.carry.conversations import Talk
 from stackwright.app.carry.responses import Answer
 from stackwright.areas import chat, conversations, files, responses
 from stackwright.storage.sql import Row, Script, SqlBackend, Value
-from stackwright.storage.sql.columns import Columns, quoted
+from stackwright.storage.sql.columns import Columns, places, quoted
 from stackwright.storage.sql.rows import Table
 
 
@@ -167,5 +167,4 @@ async def _among(
 ) -> list[Row]:
     if not ids:
         return []
-    places = ", ".join(f"${place}" for place in range(len(before) + 1, len(before) + len(ids) + 1))
-    return await backend.fetch(backend.render(f"{sql}({places}){order}"), *before, *ids)
+    return await backend.fetch(backend.render(f"{sql}({places(len(ids), len(before) + 1)}){order}"), *before, *ids)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from operator import itemgetter
 from typing import Any
 
@@ -22,7 +21,7 @@ from stackwright.areas.chat.types import (
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.storage.sql import Script
 from stackwright.storage.sql.rows import Slice, Table
-from stackwright.storage.sql.store import Store
+from stackwright.storage.sql.store import QueuedStore
 from stackwright.storage.sql.writer import WriteQueue
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -43,11 +42,10 @@ class StoredCompletion(Struct):
     body: bytes
 
 
-class CompletionStore(Store[StoredCompletion]):
+class CompletionStore(QueuedStore[StoredCompletion]):
     """Stored completions: added once, then only their metadata changes."""
 
     def __init__(self, queue: WriteQueue, table_name: str) -> None:
-        self._queue = queue
         self._pairs = MetadataIndex(queue, table_name)
         self.old = OldCompletions(queue, table_name)
         rows = Table(
@@ -58,17 +56,7 @@ class CompletionStore(Store[StoredCompletion]):
             indexes=[("model",)],
             later=[*self._pairs.migrations(version=2), self.old.migration(version=3)],
         )
-        super().__init__(rows)
-
-    @property
-    def waiting(self) -> int:
-        """Writes waiting for their commit."""
-        return self._queue.depth
-
-    def place(self) -> AbstractContextManager[None]:
-        """Hold a place for a completion from before its model is called until it is kept. `Unavailable` when too many
-        are on their way."""
-        return self._queue.place()
+        super().__init__(queue, rows)
 
     async def add(
         self,

@@ -35,7 +35,7 @@ class Tables:
         self._by_name = render(f"SELECT id FROM {self._prompts} WHERE tenant = $1 AND name = $2")
         self._head = render(f"SELECT {self.heads.listed} FROM {self._prompts} WHERE tenant = $1 AND id = $2")
         self._version = render(f"SELECT {versions.listed} FROM {self._versions} WHERE {one} AND version = $3")
-        self._add_version = render(_insert(self._versions, versions))
+        self._add_version = render(versions.insert_into(self._versions))
         self._next_change = f"UPDATE {self._sequence} SET value = value + 1 WHERE id = 1 RETURNING value"
         self._next_changes = render(f"UPDATE {self._sequence} SET value = value + $1 WHERE id = 1 RETURNING value")
         self._like = render(
@@ -179,7 +179,7 @@ class Tables:
     def keep_draft(self, tenant: str, row: DraftRow) -> Do:
         """Insert the draft or replace it."""
         changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in self.drafts.names[1:])
-        sql = f"{_insert(self._drafts, self.drafts)} ON CONFLICT (tenant, prompt_id) DO UPDATE SET {changes}"
+        sql = f"{self.drafts.insert_into(self._drafts)} ON CONFLICT (tenant, prompt_id) DO UPDATE SET {changes}"
         return Do(self.backend.render(sql), (tenant, *self.drafts.encode(row)))
 
     def drop_draft(self, tenant: str, prompt_id: str, revision: int | None) -> Do:
@@ -217,8 +217,3 @@ class Tables:
 
 def _of(table: str, names: Sequence[str]) -> str:
     return ", ".join(f"{table}.{quoted(name)}" for name in names)
-
-
-def _insert(table: str, columns: Columns[VersionRow] | Columns[DraftRow]) -> str:
-    places = ", ".join(f"${place}" for place in range(1, len(columns.names) + 2))
-    return f"INSERT INTO {table} (tenant, {columns.listed}) VALUES ({places})"

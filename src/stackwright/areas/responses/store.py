@@ -2,7 +2,6 @@
 # ruff: noqa: S608 - statements are put together from identifiers that were checked, values are bound
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import msgspec
@@ -17,9 +16,9 @@ from stackwright.engine.signals import Broken, Cancelled
 from stackwright.errors import InvalidRequest, NotFound
 from stackwright.kit.page import Order
 from stackwright.storage.sql import Script
-from stackwright.storage.sql.columns import quoted
+from stackwright.storage.sql.columns import places, quoted
 from stackwright.storage.sql.rows import Slice, Table
-from stackwright.storage.sql.store import Store
+from stackwright.storage.sql.store import QueuedStore
 from stackwright.storage.sql.writer import WriteQueue
 from stackwright.wire.events import Event
 from stackwright.wire.items import encode
@@ -68,11 +67,10 @@ def response_in(body: bytes) -> Response:
     return msgspec.json.decode(body, type=Response)
 
 
-class ResponseStore(Store[StoredResponse]):
+class ResponseStore(QueuedStore[StoredResponse]):
     """Stored responses."""
 
     def __init__(self, queue: WriteQueue, table_name: str) -> None:
-        self._queue = queue
         self.items = ItemRows(queue, table_name)
         self.journal = Journal(queue, table_name)
         self.old = OldResponses(queue, table_name)
@@ -88,7 +86,7 @@ class ResponseStore(Store[StoredResponse]):
                 self.old.migration(version=4),
             ],
         )
-        super().__init__(rows)
+        super().__init__(queue, rows)
         responses, items = quoted(table_name), quoted(f"{table_name}_items")
         self._read = queue.render(
             f"SELECT r.status, r.body, i.body FROM {responses} r LEFT JOIN {items} i "
@@ -97,16 +95,6 @@ class ResponseStore(Store[StoredResponse]):
         )
         self._status = queue.render(f"SELECT status FROM {responses} WHERE tenant = $1 AND id = $2")
         self._outputs = f"SELECT response_id, body FROM {items} WHERE tenant = $1 AND output = 1 AND response_id IN "
-
-    @property
-    def waiting(self) -> int:
-        """Writes that wait for their commit."""
-        return self._queue.depth
-
-    def place(self) -> AbstractContextManager[None]:
-        """Hold a place for a response from before its model is called until it is kept. `Unavailable` when too many
-        are on their way."""
-        return self._queue.place()
 
     async def add(
         self,
@@ -199,8 +187,7 @@ class ResponseStore(Store[StoredResponse]):
         """Return the JSON of the output items of some responses."""
         found: dict[str, list[bytes]] = {one: [] for one in ids}
         if ids:
-            places = ", ".join(f"${place}" for place in range(2, len(ids) + 2))
-            sql = self._queue.render(f"{self._outputs}({places}) ORDER BY response_id, place")
+            sql = self._queue.render(f"{self._outputs}({places(len(ids), 2)}) ORDER BY response_id, place")
             for one, body in await self._queue.fetch(sql, tenant, *ids):
                 found[one].append(body)
         return found

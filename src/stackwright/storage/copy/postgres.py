@@ -13,7 +13,7 @@ from stackwright.config.storage import PostgresBackend
 from stackwright.errors import StackwrightError
 from stackwright.storage.copy import MOST_BYTES, MOST_ROWS, InUse, Part
 from stackwright.storage.sql import Row
-from stackwright.storage.sql.columns import quoted
+from stackwright.storage.sql.columns import places, quoted
 from stackwright.storage.sql.postgres_connect import Connector
 from stackwright.storage.sql.postgres_errors import FOREIGN, translate
 from stackwright.storage.sql.postgres_pool import PooledConnection, say_goodbye
@@ -67,8 +67,7 @@ class PostgresPlace:
 
     def _page(self, part: Part, after: Sequence[Any] | None) -> str:
         listed, key = _listed(part), ", ".join(quoted(part.columns[place]) for place in part.key)
-        places = ", ".join(f"${place}" for place in range(1, len(part.key) + 1))
-        beyond = "" if after is None else f"WHERE ({key}) > ({places}) "
+        beyond = "" if after is None else f"WHERE ({key}) > ({places(len(part.key))}) "
         return (
             f"SELECT {listed} FROM (SELECT {listed}, sum(size) OVER (ORDER BY {key} ROWS UNBOUNDED PRECEDING) - size "
             f"AS before FROM (SELECT {listed}, {self._sizes[part.name]} AS size FROM {quoted(part.name)} "

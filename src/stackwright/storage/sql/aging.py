@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from stackwright.storage.sql import Do, Migration, Row, Script, SqlBackend, Value
-from stackwright.storage.sql.columns import quoted
+from stackwright.storage.sql.columns import places, quoted
 
 BATCH = 100
 """Rows that one transaction looks at."""
@@ -68,7 +68,8 @@ class Aging:
             f"ORDER BY {self._made} DESC, seq DESC LIMIT {BATCH}"
         )
         self._remove = backend.render(
-            f"DELETE FROM {self._table} WHERE seq IN ({_places(2)}) AND {self._made} < $1{condition} RETURNING seq"
+            f"DELETE FROM {self._table} WHERE seq IN ({places(BATCH, 2)}) AND {self._made} < $1{condition} "
+            "RETURNING seq"
         )
 
     def migration(self, version: int) -> Migration:
@@ -91,7 +92,7 @@ class Among:
 
     def __init__(self, backend: SqlBackend, sql: str) -> None:
         """`sql` has `{keys}` for the keys; with `$1` in it they are those of one tenant."""
-        self._sql = backend.render(sql.replace("{keys}", _places(2 if "$1" in sql else 1)))
+        self._sql = backend.render(sql.replace("{keys}", places(BATCH, 2 if "$1" in sql else 1)))
 
     def run(self, keys: Sequence[Value], *tenant: str) -> Script[list[Row]]:
         """Run it, for at most `BATCH` keys."""
@@ -109,10 +110,6 @@ def by_tenant(rows: Sequence[Row], tenant: int, key: int) -> dict[str, list[Valu
 def end_of(rows: Sequence[Row]) -> Cursor | None:
     """Return where the batch after these rows of `finding` begins."""
     return Cursor(rows[-1][0], rows[-1][1]) if len(rows) == BATCH else None
-
-
-def _places(first: int) -> str:
-    return ", ".join(f"${place}" for place in range(first, first + BATCH))
 
 
 def _filled(values: Sequence[Value]) -> list[Value]:

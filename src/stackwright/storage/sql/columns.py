@@ -37,6 +37,11 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def places(count: int, first: int = 1) -> str:
+    """Return the places of so many values in a row: `$1, $2, $3`."""
+    return ", ".join(f"${place}" for place in range(first, first + count))
+
+
 def column_of(field: inspect.Field) -> Column:
     """Return how a field is kept. `str int float bool bytes`, each `| None`, have a column; nothing else has."""
     kind, nullable = field.type, False
@@ -67,6 +72,10 @@ class Columns(Generic[S]):
         if name not in self.names:
             raise ValueError(f"{name!r} is no column; there are {', '.join(self.names)}")
         return quoted(name)
+
+    def insert_into(self, table: str) -> str:
+        """Return the statement that writes a row of a tenant; the table is quoted."""
+        return f"INSERT INTO {table} (tenant, {self.listed}) VALUES ({places(len(self.names) + 1)})"  # noqa: S608
 
     def decode(self, row: Row) -> S:
         """Build the struct from a row of `listed`."""

@@ -47,10 +47,9 @@ class Statements:
         self._mine = " AND ".join(["tenant = $1 AND id = $2", *self._visible[1:]])
         self._updates: dict[tuple[str, ...], str] = {}
         self._pages: dict[PageKind, str] = {}
-        places = ", ".join(f"${place}" for place in range(1, len(columns.names) + 2))
         select = f"SELECT {columns.listed} FROM {self._table} WHERE {self._mine}"
         self.select, self.select_locked = render(select), render(select + " {lock}")
-        self.insert = render(f"INSERT INTO {self._table} (tenant, {columns.listed}) VALUES ({places})")
+        self.insert = render(columns.insert_into(self._table))
         self.delete = render(f"DELETE FROM {self._table} WHERE {self._mine} RETURNING seq")
 
     def update(self, names: tuple[str, ...]) -> str:
