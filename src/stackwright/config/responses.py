@@ -111,7 +111,7 @@ class Responses(Section):
         256 * 1024 * 1024,
         description="Most bytes that the files of all requests under way may have together, in a server process; "
         "those sent as `data:` URLs count too. A byte of a file takes up to four bytes of memory. Requests wait 10 s "
-        "for room, then they are a 503.",
+        "for room, those with `data:` URLs not at all, then they are a 503.",
     )
     file_urls: FileUrls = Field(FileUrls(), description="Files that an `input_file` names by its `file_url`.")
     mcp: Mcp = Field(Mcp(), description="Tools of type `mcp`.")

@@ -65,7 +65,8 @@ class Attachments:
         budget = _Budget(self._most)
         rows = await self._rows(tenant, named, budget)
         if not later:
-            await hold.resize(brought + budget.spent)
+            # Who waited with files in hand would hold them meanwhile, beside those that have room.
+            await hold.resize(brought + budget.spent, wait=not brought)
         fetched = await self._fetched(linked, budget, hold, later=later) if linked else {}
         urls = {file_id: await self._url(tenant, row, later=later) for file_id, row in rows.items()}
         found = _Found(rows, urls, fetched)

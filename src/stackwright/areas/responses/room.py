@@ -77,8 +77,9 @@ class Hold:
         self._patience = patience
         self.size = 0
 
-    async def resize(self, size: int) -> None:
-        """Have so much in place of what there was, waiting for it if need be.
+    async def resize(self, size: int, *, wait: bool = True) -> None:
+        """Have so much in place of what there was, waiting for it if need be. Without `wait`, only a background
+        response does.
 
         Raises:
             TooLarge: There is never so much.
@@ -89,7 +90,7 @@ class Hold:
         if size > self._room.most:
             raise too_large(self._room.most)
         try:
-            await self._room.take(size, self._patience)
+            await self._room.take(size, self._patience if wait or self._patience is None else 0)
         except TimeoutError:
             raise Unavailable(
                 "The server has the files of too many requests at the moment. Try again in a few seconds. "
