@@ -3,8 +3,11 @@
 import asyncio
 import json
 import signal
+import subprocess
+from contextlib import suppress
 
 import openai
+import psutil
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
@@ -59,6 +62,47 @@ async def test_a_second_signal_does_not_wait_for_a_vendor_that_hangs(vendor: Ups
             await hanging
     log = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     assert [line["message"] for line in log if line["level"] != "info"] == ["A second signal: cutting 1 request."]
+
+
+async def test_workers_that_are_told_beside_their_supervisor_keep_their_grace(
+    vendor: Upstream, server_for: ServerFor
+) -> None:
+    server = server_for(vendor, _slowly(), more="server: {workers: 2}")
+    assert server.process is not None
+    supervisor = psutil.Process(server.process.pid)
+    async with server.async_client() as client:
+        stream = await client.chat.completions.create(model="up/m", messages=HELLO, stream=True)
+        await anext(stream)
+        # As systemd does it, and a terminal.
+        for each in (*supervisor.children(), supervisor):
+            each.send_signal(signal.SIGTERM)
+        finishes = [chunk.choices[0].finish_reason async for chunk in stream]
+    assert finishes[-1] == "stop"
+    assert await asyncio.to_thread(server.process.wait, 10) == 0
+
+
+async def test_a_supervisor_that_is_told_twice_has_its_workers_wait_no_longer(
+    vendor: Upstream, server_for: ServerFor
+) -> None:
+    server = server_for(vendor, [play.silence], more="server: {workers: 2}")
+    assert server.process is not None
+    async with server.async_client() as client:
+        hanging = asyncio.create_task(client.chat.completions.create(model="up/m", messages=HELLO))
+        await vendor.asked()
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(server.wait_for, "/ready", 503, 2.0)
+        assert await asyncio.to_thread(_tell_until_it_ends, server.process) == 0
+        with pytest.raises(openai.InternalServerError, match="The server is stopping"):
+            await hanging
+
+
+def _tell_until_it_ends(process: subprocess.Popen[bytes]) -> int:
+    """A supervisor that has not passed the first signal on yet does not know of a second. Far sooner than its grace."""
+    for _ in range(5):
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(2)
+    raise AssertionError("it waits")
 
 
 async def test_a_stream_cut_by_the_end_of_the_grace_is_kept_with_the_true_reason(

@@ -14,6 +14,7 @@ import uvloop
 from stackwright.app import table
 from stackwright.app.logging import configure
 from stackwright.app.server import serve
+from stackwright.app.supervisor import ENOUGH
 from stackwright.app.wiring import App, open_app
 from stackwright.config.runfile import RunFile
 from stackwright.config.secret import known_secrets
@@ -72,9 +73,17 @@ async def _serve(
         _spare_the_collector()
         watch = asyncio.create_task(_end_when_it_must(app, supervisor))
         server = run.server
-        await serve(app.asgi, sock, app.lifecycle, grace=server.grace_seconds, message_bytes=server.max_body_bytes)
+        await serve(
+            app.asgi,
+            sock,
+            app.lifecycle,
+            grace=server.grace_seconds,
+            message_bytes=server.max_body_bytes,
+            enough=None if supervisor is None else ENOUGH,
+        )
         # What is left takes a moment and must not be cut: rows on their way, and closing the databases.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for sig in (signal.SIGTERM, ENOUGH):
+            signal.signal(sig, signal.SIG_IGN)
         watch.cancel()
         await app.settle()
         return 1 if app.backends.broken() else 0

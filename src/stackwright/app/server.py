@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import signal
 import socket
 from types import FrameType
 from typing import Any, cast
@@ -169,19 +170,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 class _Server(uvicorn.Server):
     """Drains before it stops: not ready at once, what is in flight finishes, then the socket closes."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, grace: float) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, grace: float, enough: int | None) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
         self._grace = grace
+        self._enough = enough
         self._drained: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._lifecycle.draining:
+        if not self._lifecycle.draining:
+            self._lifecycle.drain()
+            self._loop.call_soon_threadsafe(self._start_draining)
+        elif self._enough in (None, sig):
             self.should_exit = self.force_exit = True
             self._loop.call_soon_threadsafe(self._tell_cut, "A second signal")
-            return
-        self._lifecycle.drain()
-        self._loop.call_soon_threadsafe(self._start_draining)
 
     def _start_draining(self) -> None:
         active = self._lifecycle.active
@@ -201,6 +203,8 @@ class _Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._enough is not None:
+            signal.signal(self._enough, self.handle_exit)
         with self.capture_signals():
             await self._serve(sockets)
 
@@ -209,8 +213,11 @@ def _requests(active: int) -> str:
     return "1 request" if active == 1 else f"{active} requests"
 
 
-async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grace: float, message_bytes: int) -> None:
-    """Serve until SIGTERM or SIGINT, then drain for at most `grace` seconds. A second signal ends it at once.
+async def serve(
+    app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grace: float, message_bytes: int, enough: int | None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain for at most `grace` seconds. A second signal ends it at once: any, or
+    only `enough` where that is given.
 
     A message of a WebSocket may have `message_bytes`; a larger one closes it.
     """
@@ -229,4 +236,4 @@ async def serve(app: ASGIApp, sock: socket.socket, lifecycle: Lifecycle, *, grac
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
-    await _Server(config, lifecycle, grace).serve(sockets=[sock])
+    await _Server(config, lifecycle, grace, enough).serve(sockets=[sock])

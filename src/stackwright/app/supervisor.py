@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus_client where workers leave their figures."""
 
+ENOUGH = signal.SIGUSR1
+"""What a worker is sent that is to wait no longer. A second SIGTERM would not do: systemd, and a terminal with its
+SIGINT, send theirs to every process, and so a worker has two although nobody lost patience."""
+
 _POLL = 0.1
 _SHORT_LIFE = 2.0
 _MAX_EARLY_DEATHS = 5
@@ -59,8 +63,7 @@ class Supervisor:
     def _stop(self, sig: int, frame: FrameType | None) -> None:
         self._stopping = True
         if self._draining:
-            # A worker takes the second signal as the end of its patience.
-            self._tell(signal.SIGTERM)
+            self._tell(ENOUGH)
 
     def _tell(self, sig: int) -> None:
         for worker in self._workers:
