@@ -41,6 +41,7 @@ class Memory:
         self._lookups = Lookups()
         self._bell = tables.backend.bell(tables.name)
         self._cooled: set[tuple[str, str, Selector]] = set()
+        """Tenant, prompt and selector of what was answered from memory, and may mean another version by now."""
         self._seen: int | None = None
         self._fresh_at = time.monotonic()
 
