@@ -11,7 +11,7 @@ The way of one request, by the files it comes through:
 4. `store` keeps the outcome: `items` beside the response, `journal` the events of background streams; `retention`
    removes what is old.
 
-In the background, `background` hands a request over as a job and reads along, and `making` is the job. Over a
+In the background, `background` hands a request over as a job and reads along, and `job` makes it there. Over a
 WebSocket, `sockets` takes `orders` and calls the same service; `memory` is what such a connection remembers. `sealing`
 is for reasoning that a caller keeps.
 """
@@ -20,8 +20,8 @@ from stackwright.areas.responses.attachments import Attachments
 from stackwright.areas.responses.background import Background
 from stackwright.areas.responses.intake import Intake
 from stackwright.areas.responses.items import ItemRow
+from stackwright.areas.responses.job import KIND, Maker
 from stackwright.areas.responses.journal import Journal
-from stackwright.areas.responses.making import KIND, Maker
 from stackwright.areas.responses.offering import Kit
 from stackwright.areas.responses.remote import Remote
 from stackwright.areas.responses.room import Room

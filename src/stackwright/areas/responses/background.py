@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from stackwright.areas.responses.intake import Ready
 from stackwright.areas.responses.items import ItemRow
+from stackwright.areas.responses.job import KIND, Given
 from stackwright.areas.responses.journal import entries, framed
-from stackwright.areas.responses.making import KIND, Given
 from stackwright.areas.responses.sending import pads
 from stackwright.areas.responses.store import ResponseStore, StoredResponse, Whole, body_of, response_in
 from stackwright.engine.signals import Cancelled

@@ -27,7 +27,7 @@ from stackwright.kit.decoding import from_decoding
 from stackwright.kit.tenant import TENANT
 from stackwright.wire.given import parse_input
 from stackwright.wire.items import Item
-from stackwright.wire.responses import PromptRef, ResponseRequest
+from stackwright.wire.responses import PromptRef, Response, ResponseRequest
 from stackwright.wire.tools import McpTool
 
 _ENCRYPTED = "reasoning.encrypted_content"
@@ -116,18 +116,18 @@ class Intake:
             memory: What the caller's connection remembers of responses that are not stored.
             later: It is not run now, but made ready once more before that: nothing is fetched for it yet.
         """
+        # For what is fetched on the way, far from anybody who knows whose it is.
         TENANT.set(tenant)
         effective = await self._effective(tenant, request, raw)
         request = effective.request
         check(request)
         talk = await self._talks.read(tenant, request, accepted, memory)
         target = self._catalog.resolve(tenant, model_of(request))
+        # Looked at first: no server is asked for its tools on behalf of a model that does not chat.
         port = target.chat
         equipment = await self._equipment(request, talk)
         response = begun(effective.shown, effective.echo, talk.conversation, accepted)
-        seal = await self._seals.sealer(tenant) if _ENCRYPTED in (request.include or ()) else None
-        frame = Frame(response=response, seal=seal, servers=equipment.unheard, approved=equipment.approved)
-        turn = Turn(frame=frame, offers=dict(equipment.toolbox.offered.offers))
+        turn = await self._turn(tenant, request, response, equipment)
         items = [*effective.frame, *talk.history, *talk.new]
         hold = self._attachments.hold(patient=accepted is not None)
         try:
@@ -166,6 +166,11 @@ class Intake:
         echo = PromptRef(**merged.prompt)
         secret = shown is not effective or _has_secrets(request)
         return _Effective(effective, shown, parse_input(merged.messages), echo, resolved.hash, secret)
+
+    async def _turn(self, tenant: str, request: ResponseRequest, response: Response, equipment: _Equipment) -> Turn:
+        seal = await self._seals.sealer(tenant) if _ENCRYPTED in (request.include or ()) else None
+        frame = Frame(response=response, seal=seal, servers=equipment.unheard, approved=equipment.approved)
+        return Turn(frame=frame, offers=dict(equipment.toolbox.offered.offers))
 
     async def _equipment(self, request: ResponseRequest, talk: Talk) -> _Equipment:
         tools = request.tools or ()

@@ -37,6 +37,18 @@ from stackwright.wire.responses import ResponseRequest
 T = TypeVar("T")
 
 
+class _Making:
+    """A response being made."""
+
+    def __init__(self, tenant: str, ready: Ready, run: Run) -> None:
+        self.tenant = tenant
+        self.ready = ready
+        self.run = run
+        self.keeps = ready.stored or ready.talk.conversation is not None
+        """Whether the database hears of it."""
+        self.kept = False
+
+
 class Responses:
     """Responses, made and kept."""
 
@@ -86,7 +98,7 @@ class Responses:
                     memory.keep(making.run.response.id, said)
                 yield batch
 
-    async def _whole(self, making: "_Making") -> bytes:
+    async def _whole(self, making: _Making) -> bytes:
         with self._watched(making):
             async with aclosing(making.run.events()) as batches:
                 async for _ in batches:
@@ -95,7 +107,7 @@ class Responses:
             return await self._keep(making)
 
     async def _stream(
-        self, making: "_Making", spell: Callable[[Sequence[Event]], T], *, padded: bool
+        self, making: _Making, spell: Callable[[Sequence[Event]], T], *, padded: bool
     ) -> AsyncGenerator[T, None]:
         with self._watched(making):
             async with aclosing(making.run.events()) as batches:
@@ -104,7 +116,7 @@ class Responses:
                     yield spell(pad(told) if padded else told)
 
     @contextmanager
-    def _watched(self, making: "_Making") -> Iterator[None]:
+    def _watched(self, making: _Making) -> Iterator[None]:
         """Hold a place in the queue of writes; when the caller leaves, keep what was said so far. In the end the
         request's files are let go of."""
         with closing(making.ready), ExitStack() as place:
@@ -117,7 +129,7 @@ class Responses:
                     self._keep_later(making, place.pop_all())
                 raise
 
-    async def _kept(self, making: "_Making", made: list[Event]) -> list[Event]:
+    async def _kept(self, making: _Making, made: list[Event]) -> list[Event]:
         """Keep the response before its end is told; when that fails, the end is the failure."""
         try:
             await self._keep(making)
@@ -128,7 +140,7 @@ class Responses:
             return [*made[:-1], failed]
         return made
 
-    async def _keep(self, making: "_Making") -> bytes:
+    async def _keep(self, making: _Making) -> bytes:
         """Commit what was made, and return the response's JSON."""
         making.kept = True
         response = making.run.response
@@ -138,7 +150,7 @@ class Responses:
             await self._commit(making, body, output)
         return spliced(body, output)
 
-    async def _commit(self, making: "_Making", body: bytes, output: Sequence[bytes]) -> None:
+    async def _commit(self, making: _Making, body: bytes, output: Sequence[bytes]) -> None:
         ready, response, tenant = making.ready, making.run.response, making.tenant
         row = None
         rows: list[ItemRow] = []
@@ -148,13 +160,13 @@ class Responses:
             rows += [ItemRow(item.id, raw, True) for item, raw in zip(response.output or (), output, strict=True)]
         await self._store.add(tenant, row, rows, self._appending(making) if ready.talk.conversation else None)
 
-    def _appending(self, making: "_Making") -> Callable[[], Script[None]]:
+    def _appending(self, making: _Making) -> Callable[[], Script[None]]:
         conversation = making.ready.talk.conversation
         assert conversation is not None
         items = [*making.ready.talk.new, *making.run.turn.output]
         return partial(self._conversations.appending, making.tenant, conversation, items)
 
-    def _keep_later(self, making: "_Making", place: ExitStack) -> None:
+    def _keep_later(self, making: _Making, place: ExitStack) -> None:
         making.run.cancel()
         self._left.keep(making.run.response.id, partial(self._keep, making), place)
 
@@ -204,15 +216,3 @@ class Responses:
     async def input_tokens(self, tenant: str, request: ResponseRequest, raw: bytes) -> InputTokens:
         """Count a request's tokens."""
         return InputTokens(input_tokens=await self._intake.count(tenant, request, raw))
-
-
-class _Making:
-    """A response being made."""
-
-    def __init__(self, tenant: str, ready: Ready, run: Run) -> None:
-        self.tenant = tenant
-        self.ready = ready
-        self.run = run
-        self.keeps = ready.stored or ready.talk.conversation is not None
-        """Whether the database hears of it."""
-        self.kept = False
