@@ -4,6 +4,8 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import run
 from tests.running import RunningServer
 
@@ -31,6 +33,25 @@ def test_a_taken_port_is_told_with_the_option_that_helps(tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another with --port.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--host", "::1"), ("--host", "localhost")])
+def test_a_server_is_not_its_own_vendor(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    itself = {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"http://localhost:{port}/v1"}
+    done = run(tmp_path, "serve", "--port", port, *options, **itself)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "config.base_url  This is the server's own address" in done.stderr
+    assert "unset OPENAI_BASE_URL" in done.stderr
+
+
+def test_a_server_behind_a_server_is_not_itself(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        vendor = {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"http://127.0.0.1:{other.getsockname()[1]}/v1"}
+        done = run(tmp_path, "serve", "--port", taken.getsockname()[1], **vendor)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Cannot listen on ")
 
 
 def test_without_a_file_the_one_in_the_home_folder_is_served(tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ import shutil
 import socket
 import sys
 import tempfile
+from urllib.parse import urlsplit
 
 import click
 
 from stackwright.cli.runfile import load_or_exit
 from stackwright.config.runfile import RunFile
 from stackwright.config.server import exposure
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - it is compared with, not listened on
 
 
 @click.command()
@@ -35,6 +39,7 @@ def command(
     """Serve RUN_YAML; without it $STACKWRIGHT_HOME/run.yaml, else the built-in starter."""
     run, source = load_or_exit(run_yaml)
     host = host or run.server.host
+    port = run.server.port if port is None else port
     workers = workers or run.server.workers
     human = sys.stderr.isatty()
     log_requests = human if log_requests is None else log_requests
@@ -42,7 +47,8 @@ def command(
         sock = socket.socket(fileno=fd)
         sys.exit(_work(run, source, sock, workers, log_requests, table=table, supervisor=supervisor))
     _refuse_exposure(run, host)
-    sock = _listen(host, run.server.port if port is None else port)
+    _refuse_itself(run, host, port)
+    sock = _listen(host, port)
     if workers == 1:
         sys.exit(_work(run, source, sock, 1, log_requests, table=True))
     sys.exit(_supervise(run, run_yaml, sock, workers, log_requests))
@@ -53,6 +59,20 @@ def _refuse_exposure(run: RunFile, host: str) -> None:
     if wrong:
         click.echo(f"--host  {wrong}", err=True)
         sys.exit(2)
+
+
+def _refuse_itself(run: RunFile, host: str, port: int) -> None:
+    """Refuse a vendor that is this server: whoever exports OPENAI_BASE_URL for a client would get one."""
+    mine = {host, *(_LOOPBACK if host in (*_LOOPBACK, *_ANY) else ())}
+    for number, entry in enumerate(run.providers.get("inference", ())):
+        url = urlsplit(getattr(entry.config, "base_url", None) or "")
+        if url.hostname in mine and url.port == port:
+            click.echo(
+                f"providers.inference[{number}].config.base_url  This is the server's own address, which would ask "
+                "itself for models. Give the vendor's; for the built-in starter, unset OPENAI_BASE_URL.",
+                err=True,
+            )
+            sys.exit(2)
 
 
 def _listen(host: str, port: int) -> socket.socket:
