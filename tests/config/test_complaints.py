@@ -98,6 +98,7 @@ storage:
         (minimal("server: {auth: {mode: api_keys}}"), "6:10", "no key is given"),
         (minimal("server: {auth: {api_keys: [{name: a, key: b}]}}"), "6:10", "Set mode: api_keys"),
         (minimal("server: {auth: {mode: api_keys, api_keys: [{name: a, key: ''}]}}"), "6:44", "The key is empty"),
+        (minimal("server: {max_body_bytes: 600000000}"), "6:1", "max_body_bytes_at_once (536870912)"),
         (minimal("responses: {max_file_bytes: 300000000}"), "6:1", "max_file_bytes_at_once (268435456)"),
         (minimal("providers: {inference: [{provider_type: remote::openai}]}"), "6:25", "'provider_id' is missing"),
         (minimal("providers: {inference: [{provider_id: a/b, provider_type: remote::openai}]}"), "6:39", "must match"),
@@ -187,6 +188,14 @@ def test_a_model_of_a_provider_that_is_switched_off_needs_the_same_condition() -
         "models: [{model_id: m, provider_id: gpt}]"
     )
     assert "'gpt' is not a provider of inference. Known: none. A provider may be switched off" in only(text)
+
+
+def test_a_misspelt_type_of_a_provider_that_is_switched_off_is_found() -> None:
+    text = minimal("providers: {inference: [{provider_id: '${env.OFF:+gpt}', provider_type: 'remote::opnai'}]}")
+    assert "'remote::opnai' is not a provider type. Did you mean 'remote::openai'?" in only(text)
+    assert complaints(text.replace("opnai'", "openai', config: {api_key: '${env.NOBODY_HAS_THIS}'}")) == []
+    assert complaints(text.replace("remote::opnai", "remote::of-another-package")) == []
+    assert complaints(text.replace("remote::opnai", "${env.NOBODY_HAS_THIS}")) == []
 
 
 def test_an_address_is_given_one_way() -> None:

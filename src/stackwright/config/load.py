@@ -51,7 +51,7 @@ def loads(
 
 
 def _read(root: Node, substitute: Substitution, types: Types, report: Report) -> RunFile | None:
-    switched_off = providers.drop_switched_off(root, substitute)
+    switched_off = providers.drop_switched_off(root, substitute, types, report)
     legacy.complain(root, report)
     _substitute(root, substitute, report)
     backends = references.declared(root)

@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Mapping
+from itertools import compress
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -38,16 +39,32 @@ class ProviderType(Protocol):
 Types = Mapping[str, ProviderType]
 
 
-def drop_switched_off(root: Node, substitute: Substitution) -> bool:
-    """Take out the providers and models whose `provider_id` substitutes to nothing. True when there were any."""
+def drop_switched_off(root: Node, substitute: Substitution, types: Types, report: Report) -> bool:
+    """Take out the providers and models whose `provider_id` substitutes to nothing. True when there were any.
+
+    Of what is taken out nothing is read but the type: one of ours misspelt would be found on the day it is switched on.
+    Another one may be of a package that is not installed here.
+    """
     lists = [*_sections(root).values(), root.find("registered_resources", "models"), root.child("models")]
-    dropped = False
+    dropped: list[Node] = []
     for node in lists:
         if node is not None and isinstance(node.items, list):
-            kept = [entry for entry in node.items if not _switched_off(entry, substitute)]
-            dropped = dropped or len(kept) < len(node.items)
-            node.items = kept
-    return dropped
+            off = [_switched_off(entry, substitute) for entry in node.items]
+            dropped += compress(node.items, off)
+            node.items = [entry for entry, gone in zip(node.items, off, strict=True) if not gone]
+    for entry in dropped:
+        _check_type(entry, types, report)
+    return bool(dropped)
+
+
+def _check_type(entry: Node, types: Types, report: Report) -> None:
+    from difflib import get_close_matches
+
+    node = entry.child("provider_type")
+    if node is None or not isinstance(node.value, str):
+        return
+    if node.value not in set(types) and get_close_matches(node.value, types, 1, 0.9):
+        report.value(node, of_known(node, "provider type", types))
 
 
 def _switched_off(entry: Node, substitute: Substitution) -> bool:
