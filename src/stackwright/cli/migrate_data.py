@@ -104,8 +104,8 @@ def _print(report: "Report") -> None:
         _list("conflict", one.what, [(why.id, why.why) for why in one.conflicts])
         _list("not carried", one.what, [(why.id, why.why) for why in one.refused])
     for left in report.left:
-        count = f"{left.rows:,} " if left.rows else ""
-        click.echo(f"left  {count}{left.what} ({left.where}): {left.why}.")
+        count = f"{counted(left.rows)} in " if left.rows else ""
+        click.echo(f"left  {left.what} ({count}{left.where}): {left.why}.")
     if owned := sum(one.owned for one in report.tallies):
         them = "it" if owned == 1 else "them"
         click.echo(f"owned  {counted(owned)} had an owner in Llama Stack. All of the tenant sees {them} now.")
