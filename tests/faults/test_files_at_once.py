@@ -1,4 +1,4 @@
-"""Files of many requests at once: no more of them than there is room for, and the room is whole when they are over."""
+"""Files and bodies of many requests at once: no more than there is room for, which is whole when they are over."""
 
 import asyncio
 import json
@@ -32,6 +32,7 @@ responses:
   max_file_bytes_at_once: 9000000
   file_urls: {allow_private: [localhost]}
 server:
+  max_body_bytes_at_once: 11000000
   auth: {mode: api_keys, api_keys: [{name: a, key: key-a, tenant: a}, {name: b, key: key-b, tenant: b}]}
 """
 SIZE = 4_000_000
@@ -219,6 +220,37 @@ async def test_a_download_without_room_is_dropped_and_begun_again(site: Site) ->
             assert len(files.requests) == 2
         assert len(json.dumps(site.vendor.requests[-1].json)) > SIZE
         await site.holding(0)
+
+
+async def test_bodies_count_until_their_requests_are_over(site: Site) -> None:
+    long = "x" * 5_000_000
+    hello: Any = [{"role": "user", "content": long}]
+    chat = site.client.chat.completions
+    asked = [
+        asyncio.create_task(chat.create(model="up/m", messages=hello)),
+        site.ask({"type": "input_text", "text": long}, stream=True),
+    ]
+    await site.vendor.asked(2)
+    with pytest.raises(openai.InternalServerError, match=r"server\.max_body_bytes_at_once") as refused:
+        await chat.create(model="up/m", messages=hello)
+    assert (refused.value.status_code, refused.value.code) == (503, "overloaded")
+    async with talking(site.server) as talk:
+        (event,) = await talk.answer(model="up/m", input=long)
+        assert (event["status"], event["error"]["code"]) == (503, "overloaded")
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        assert await site.vendor.closed()
+        # On a connection they count from when they come: one is being made, one waits, one is too many.
+        for _ in range(2):
+            await talk.order(model="up/m", input=long)
+        (event,) = [event for event in await talk.answer(model="up/m", input=long) if event["type"] == "error"]
+        assert event["error"]["code"] == "overloaded"
+        await site.vendor.asked(3)
+    assert await site.vendor.closed()
+    site.go.set()
+    for _ in range(5):
+        await chat.create(model="up/m", messages=hello)
 
 
 async def test_a_tenant_whose_servers_are_never_found_keeps_no_other_tenant_from_theirs(site: Site) -> None:

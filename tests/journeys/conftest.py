@@ -33,7 +33,7 @@ storage:
 registered_resources:
   models:
     - {model_id: house-model, provider_id: demo, provider_model_id: poet, metadata: {team: docs}}
-server: {max_body_bytes: 1000000}
+server: {max_body_bytes: 1000000, max_body_bytes_at_once: 32000000}
 """
 
 

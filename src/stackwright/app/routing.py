@@ -39,10 +39,9 @@ _PAGES = (
 )
 
 
-def routes(run: RunFile, services: Mapping[type, object], workers: int) -> Iterator[Route]:
+def routes(run: RunFile, services: Mapping[type, object], bodies: Bodies, workers: int) -> Iterator[Route]:
     """Yield what is asked over HTTP."""
     apis = (*_apis(run), probes.api)
-    bodies = Bodies(run.server.max_body_bytes)
     for api in apis:
         for operation in api.operations:
             endpoint = Endpoint(operation, services, bodies, upload_bytes=run.server.max_upload_bytes)
@@ -54,11 +53,13 @@ def routes(run: RunFile, services: Mapping[type, object], workers: int) -> Itera
         yield "GET", path, "docs", probes.page(name, kind)
 
 
-def sockets(run: RunFile, services: Mapping[type, object], lifecycle: Lifecycle, requests: Requests) -> Iterator[Route]:
+def sockets(
+    run: RunFile, services: Mapping[type, object], bodies: Bodies, lifecycle: Lifecycle, requests: Requests
+) -> Iterator[Route]:
     """Yield what is talked to over a WebSocket."""
     for api in _apis(run):
         for path, handler in api.sockets:
-            yield WEBSOCKET, path, handler.__name__, SocketEndpoint(handler, services, lifecycle, requests)
+            yield WEBSOCKET, path, handler.__name__, SocketEndpoint(handler, services, lifecycle, requests, bodies)
 
 
 def _apis(run: RunFile) -> list[Api]:

@@ -20,6 +20,7 @@ from stackwright.areas import (
     responses,
 )
 from stackwright.config.runfile import RunFile
+from stackwright.http.body import Bodies
 from stackwright.http.layers import Boundary, Principal
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import Requests
@@ -62,7 +63,9 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         requests = Requests()
         lifecycle = Lifecycle(requests, areas.worker)
         services = {**_services(run, areas), probes.Probes: probes.Probes(lifecycle, backends.troubles)}
-        router = Router([*routing.routes(run, services, workers), *routing.sockets(run, services, lifecycle, requests)])
+        bodies = Bodies(run.server.max_body_bytes, run.server.max_body_bytes_at_once)
+        routes = routing.routes(run, services, bodies, workers)
+        router = Router([*routes, *routing.sockets(run, services, bodies, lifecycle, requests)])
         yield App(
             asgi=Boundary(_guarded(router, run), requests=requests, log_requests=log_requests),
             lifecycle=lifecycle,

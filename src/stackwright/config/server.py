@@ -70,9 +70,24 @@ class Server(Section):
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     workers: PositiveInt = Field(1, description="Server processes.")
     max_body_bytes: PositiveInt = Field(10 * 1024 * 1024, description="A larger JSON body is a 413.")
+    max_body_bytes_at_once: PositiveInt = Field(
+        512 * 1024 * 1024,
+        description="Most bytes that the bodies of all requests under way may have together in a server process, "
+        "messages over WebSockets among them; those of 64 KiB and less do not count. More is a 503.",
+    )
     max_upload_bytes: PositiveInt = Field(512 * 1024 * 1024, description="A larger file is a 413.")
     grace_seconds: float = Field(30.0, ge=0, description="Time that requests have to finish after SIGTERM.")
     auth: Auth = Field(Auth(), description="Who may call.")
+
+    @model_validator(mode="after")
+    def _room_for_a_body(self) -> Self:
+        if self.max_body_bytes > self.max_body_bytes_at_once:
+            raise ValueError(
+                f"max_body_bytes ({self.max_body_bytes}) is more than max_body_bytes_at_once "
+                f"({self.max_body_bytes_at_once}), which all requests share. Raise that, or lower max_body_bytes"
+            )
+        return self
+
     allow_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         (),
         description="Origins of web pages that may call from a browser (CORS); `*` is any, and needs keys.",

@@ -35,8 +35,8 @@ LINGER_PAUSE = 1.0
 instead of the refusal; one who pauses is waiting for it."""
 
 
-UNFINISHED_BODIES = 32
-"""So many bodies of the largest size may be on their way at once, or more smaller ones."""
+LITTLE = 64 * 1024
+"""Bytes of a whole body that is not counted: it comes in one piece, and costs less than what a request needs anyway."""
 
 
 class TooSlow(InvalidRequest):
@@ -47,16 +47,33 @@ class TooSlow(InvalidRequest):
 
 
 class Bodies:
-    """Reads request bodies, each within a limit, and all that are not whole yet within another."""
+    """Reads request bodies, each within a limit, and those of all requests under way within another."""
 
-    def __init__(self, limit: int) -> None:
-        """`limit`: bytes of one body."""
+    def __init__(self, limit: int, at_once: int) -> None:
+        """`limit`: bytes of one body; `at_once`: of all, those on their way and those of requests that are not over."""
         self._limit = limit
-        self._room = UNFINISHED_BODIES * limit
+        self._room = at_once
 
     async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the whole body. `TooLarge` when it exceeds the limit, of which no more is held; `Unavailable` while
-        too much is held of others."""
+        """Return the whole body, to be given to `over` when its request is. `TooLarge` when it exceeds the limit, of
+        which no more is held; `Unavailable` while too much is held of others."""
+        raw = await self._whole(scope, receive)
+        self.hold(raw)
+        return raw
+
+    def hold(self, raw: bytes) -> None:
+        """Count what came until it is `over`. `Unavailable` while too much is held of others."""
+        if len(raw) > LITTLE:
+            if len(raw) > self._room:
+                raise _too_many()
+            self._room -= len(raw)
+
+    def over(self, raw: bytes) -> None:
+        """A request is over, and its body will be gone."""
+        if len(raw) > LITTLE:
+            self._room += len(raw)
+
+    async def _whole(self, scope: Scope, receive: Receive) -> bytes:
         await check_head(scope, receive, self._limit)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS) as deadline:
@@ -89,9 +106,7 @@ class Bodies:
             raise too_large(self._limit)
         if self._room < 0:
             await drop(receive)
-            raise Unavailable(
-                "The server is receiving too many large requests at once. Try again in a second.", code="overloaded"
-            )
+            raise _too_many()
 
 
 async def check_head(scope: Scope, receive: Receive, limit: int, setting: str = _SETTING, *, beside: int = 0) -> None:
@@ -130,6 +145,14 @@ async def drop(receive: Receive) -> None:
 def too_large(limit: int, setting: str = _SETTING) -> TooLarge:
     """Return what to say of a body beyond the limit."""
     return TooLarge(f"The request body is larger than {limit} bytes, the limit set by {setting}.")
+
+
+def _too_many() -> Unavailable:
+    return Unavailable(
+        "The server has too many large requests at once. Try again in a second. "
+        "How much they may have is set by server.max_body_bytes_at_once.",
+        code="overloaded",
+    )
 
 
 def too_slow() -> TooSlow:

@@ -126,10 +126,14 @@ class Endpoint:
         if self.operation.form:
             await self._take(scope, receive, send)
             return
-        raw = b""
+        raw = b"" if self.operation.method == "GET" else await self._bodies.read(scope, receive)
+        try:
+            await self._serve(scope, receive, send, raw)
+        finally:
+            self._bodies.over(raw)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, raw: bytes) -> None:
         body: Any = None
-        if self.operation.method != "GET":
-            raw = await self._bodies.read(scope, receive)
         if self._decode:
             body = self._decoded(raw)
         elif self.operation.query:

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
+from stackwright.http.body import Bodies
 from stackwright.http.lifecycle import Lifecycle
 from stackwright.http.metrics import HUNG_UP, Requests
 from stackwright.http.operation import services_of
@@ -24,10 +25,20 @@ class Hung(Exception):
 class Socket:
     """One connection. Its messages are texts; bytes are taken for UTF-8."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle, requests: Requests) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        lifecycle: Lifecycle,
+        requests: Requests,
+        bodies: Bodies,
+    ) -> None:
         self.tenant: str = scope["state"]["tenant"]
         self.request_id: str = scope["state"]["request_id"]
         self.lifecycle = lifecycle
+        self.bodies = bodies
+        """What counts messages that are kept, as if they were bodies of requests."""
         self._receive = receive
         self._send = send
         self._requests = requests
@@ -84,13 +95,19 @@ class SocketEndpoint:
     """A handler of connections with its services at hand, as an ASGI application."""
 
     def __init__(
-        self, handler: Handler, services: Mapping[type, object], lifecycle: Lifecycle, requests: Requests
+        self,
+        handler: Handler,
+        services: Mapping[type, object],
+        lifecycle: Lifecycle,
+        requests: Requests,
+        bodies: Bodies,
     ) -> None:
         self._handler = handler
         self._services = services_of(handler, services)
         self._lifecycle = lifecycle
         self._requests = requests
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        socket = Socket(scope, receive, send, self._lifecycle, self._requests)
+        socket = Socket(scope, receive, send, self._lifecycle, self._requests, self._bodies)
         await self._handler(socket, *self._services)

@@ -78,6 +78,9 @@ class _Talk:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # A task that never began had no chance to.
+            for name in list(self._lanes):
+                self._drop(name)
 
     async def _take(self, message: bytes) -> None:
         try:
@@ -94,10 +97,12 @@ class _Talk:
         if lane is not None:
             if sum(map(len, self._lanes.values())) >= WAITING:
                 raise RateLimited(f"{WAITING} messages wait on this connection.", code="too_many_messages")
+            self._socket.bodies.hold(order.raw)
             lane.append(order)
             return
         if len(self._lanes) >= LANES:
             raise RateLimited(f"{LANES} responses are being made on this connection.", code="too_many_streams")
+        self._socket.bodies.hold(order.raw)
         self._lanes[order.stream_id] = deque([order])
         self._quiet.clear()
         task = self._loop.create_task(self._work(order.stream_id))
@@ -108,14 +113,22 @@ class _Talk:
         lane = self._lanes[name]
         try:
             while lane:
-                await self._answer(lane.popleft())
+                order = lane.popleft()
+                try:
+                    await self._answer(order)
+                finally:
+                    self._socket.bodies.over(order.raw)
         except Hung:
             return
         finally:
-            del self._lanes[name]
+            self._drop(name)
             if not self._lanes:
                 self._quiet_since = self._loop.time()
                 self._quiet.set()
+
+    def _drop(self, name: str | None) -> None:
+        for order in self._lanes.pop(name):
+            self._socket.bodies.over(order.raw)
 
     async def _answer(self, order: Order) -> None:
         async with self._socket.working("create_response") as ended:
