@@ -441,3 +441,22 @@ async def test_two_processes_never_name_a_statement_alike(open_database: Open) -
     assert here
     assert other
     assert not any(other in name for name in here)
+
+
+async def test_a_role_that_may_not_make_tables_is_told_of_and_heals(
+    open_database: Open, postgres_server: PostgresServer, postgres_db: str
+) -> None:
+    role = f"poor_{postgres_db}"
+    postgres_server.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+    database = await open_database(user=role, password=Secret("secret"))
+    await database.migrate("notes", NOTES)
+    with pytest.raises(Unavailable, match=r"permission denied for schema public\. Its role must be allowed"):
+        await database.ping()
+    postgres_server.sql(f"ALTER ROLE {role} SET search_path = nowhere")
+    nowhere = await open_database(user=role, password=Secret("secret"))
+    await nowhere.migrate("notes", NOTES)
+    with pytest.raises(Unavailable, match="no schema has been selected to create in"):
+        await nowhere.ping()
+    postgres_server.sql(f"GRANT CREATE ON SCHEMA public TO {role}", postgres_db)
+    await database.ping()
+    assert await stored(database) == set()

@@ -70,6 +70,8 @@ def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightErr
             return Unavailable(f"{where} canceled a statement: {error}.")
         case asyncpg.InsufficientResourcesError() | asyncpg.ReadOnlySQLTransactionError():
             return Unavailable(f"{where} refuses work: {error}.")
+        case asyncpg.InsufficientPrivilegeError() | asyncpg.InvalidSchemaNameError():
+            return Unavailable(f"{where} refuses work: {error}. Its role must be allowed to make tables and use them.")
     if closed or isinstance(error, (*_GONE, OSError)):
         return ConnectionLost(f"{where}: the connection to the database was lost.")
     return StatementFailed(backend)
