@@ -25,6 +25,7 @@ from stackwright.cli import main
 from stackwright.config import templates
 from tests.house.pages import Block
 from tests.house.sources import ROOT
+from tests.journeys import npm
 from tests.running import RunningServer
 
 PORT = "8321"
@@ -67,6 +68,8 @@ class Reader:
                 (self._folder / block.title).write_text(block.text)
             case "python":
                 self._printed = self._run_python(block)
+            case "js":
+                self._printed = self._run_js(block)
             case "bash":
                 self._printed = self._run_bash(block)
             case "console":
@@ -106,6 +109,11 @@ class Reader:
         with redirect_stdout(printed), contextlib.chdir(self._folder):
             exec(compile(self._local(block.text), block.place, "exec"), self._session)
         return printed.getvalue()
+
+    def _run_js(self, block: Block) -> str:
+        script = self._folder / "block.mjs"
+        script.write_text(self._local(block.text))
+        return npm.node(script, npm.installed(npm.CLIENTS), {"PATH": os.environ["PATH"]})
 
     def _run_bash(self, block: Block) -> str | None:
         for words in _commands(block.text):

