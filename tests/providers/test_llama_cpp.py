@@ -509,6 +509,30 @@ async def test_a_file_that_is_no_model_is_a_503_and_not_an_end(
     assert "cannot load" in caplog.text
 
 
+async def test_a_library_that_the_machine_lacks_is_named_with_its_package(tmp_path: Path) -> None:
+    # As a Debian without libgomp1 says it, which many an image is.
+    (tmp_path / "xllamacpp.py").write_text(
+        "raise ImportError('libgomp.so.1: cannot open shared object file: No such file or directory')"
+    )
+    script = """
+import asyncio
+from tests.providers import test_llama_cpp as t
+async def main():
+    async with t.connect(t.CONFIG, t.NOTHING) as model:
+        try:
+            await t.whole(model.chat, messages=t.HELLO, max_tokens=1)
+        except t.Unavailable as refused:
+            print(refused.code, refused.message)
+asyncio.run(main())
+"""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    run = [sys.executable, "-c", script]
+    done = await asyncio.to_thread(subprocess.run, run, env=env, capture_output=True, text=True, timeout=60)
+    words = "on this machine. It needs libgomp; on Debian: apt-get install libgomp1.\n"
+    assert done.stdout == f"model_not_loaded llama.cpp cannot be used {words}", done.stderr
+    assert "libgomp.so.1: cannot open shared object file" in done.stderr
+
+
 async def test_it_says_nothing_on_standard_output_or_error() -> None:
     script = """
 import asyncio

@@ -42,8 +42,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 def load(settings: Settings) -> Loaded:
     """Load a model; takes 0.3 s for a 100 MB one in the page cache. `Unavailable` when llama.cpp cannot."""
-    from xllamacpp import Server  # type: ignore[import-untyped]
-
+    Server = _library()  # noqa: N806 - a class
     # llama.cpp's own HTTP server cannot be turned off. It gets a socket in a directory of ours, a key nobody is told,
     # and loses the socket's name as soon as the model is there: then nobody can connect any more.
     with tempfile.TemporaryDirectory(prefix="stackwright-") as private:
@@ -54,6 +53,17 @@ def load(settings: Settings) -> Loaded:
             log.error("llama.cpp cannot load %s: %s", settings.weights, error)
             raise Unavailable(f"llama.cpp cannot load {settings.weights.name}.", code="model_not_loaded") from error
         return Loaded(server, _knows_tools(door, key))
+
+
+def _library() -> Any:
+    try:
+        from xllamacpp import Server  # type: ignore[import-untyped]
+    except ImportError as error:
+        # OpenMP's library is in no wheel, and not in every image.
+        hint = " It needs libgomp; on Debian: apt-get install libgomp1." if "libgomp" in str(error) else ""
+        log.error("llama.cpp cannot be imported: %s.%s", error, hint)
+        raise Unavailable(f"llama.cpp cannot be used on this machine.{hint}", code="model_not_loaded") from error
+    return Server
 
 
 def _params(settings: Settings, door: str, key: str) -> Any:
