@@ -233,6 +233,8 @@ async def serve(
         log_config=None,
         server_header=False,
         date_header=True,
+        # Nothing here asks from where or by which scheme it is called, so no request is searched for what proxies say.
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
