@@ -57,8 +57,18 @@ class LocalShellTool(_Tool, kw_only=True, tag="local_shell"):
     """One command at a time, run by the caller."""
 
 
-class LocalEnvironment(Struct, tag="local", tag_field="type", forbid_unknown_fields=True):
+class LocalSkill(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Something that the caller's machine has instructions for, in the folder `path`."""
+
+    name: str
+    description: str
+    path: str
+
+
+class LocalEnvironment(Struct, tag="local", tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
     """The caller's machine. OpenAI's containers are not here."""
+
+    skills: Annotated[list[LocalSkill], Meta(max_length=200)] = []
 
 
 class ShellTool(_Tool, kw_only=True, tag="shell"):

@@ -149,6 +149,20 @@ async def test_what_the_vendor_acts_on_goes_there_whole(ask: Asking) -> None:
     assert made["prompt_cache_options"] == {"ttl": "30m", "mode": "explicit"}
 
 
+async def test_what_chat_completions_have_no_place_for_is_told_the_model(ask: Asking) -> None:
+    ask.vendor.scripts = [answer(completion())]
+    skills = [{"name": "pdf", "description": "Makes PDFs.", "path": "/skills/pdf"}]
+    tools = [
+        {**FUNCTION, "output_schema": {"type": "integer"}},
+        {"type": "shell", "environment": {"type": "local", "skills": skills}},
+    ]
+    made = await ask.whole(tools=tools)
+    function, shell = (tool["function"]["description"] for tool in ask.asked["tools"])
+    assert function == 'Does.\n\nReturns JSON of this schema: {"type":"integer"}'
+    assert shell.endswith("That machine has skills:\n- pdf: Makes PDFs. See /skills/pdf/SKILL.md")
+    assert made["tools"] == tools
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -5,6 +5,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stackwright.engine.state import Offer
 from stackwright.errors import InvalidRequest
 from stackwright.wire.tools import (
@@ -12,6 +14,7 @@ from stackwright.wire.tools import (
     CustomTool,
     FunctionTool,
     GrammarFormat,
+    LocalEnvironment,
     LocalShellTool,
     McpTool,
     NamespaceTool,
@@ -84,7 +87,7 @@ _SHELLS: dict[str, Function] = {
         },
     },
 }
-_NOBODYS = ("tunnel_id", "defer_loading", "output_schema")
+_NOBODYS = ("tunnel_id", "defer_loading")
 _MISSING = {
     "file_search": "vector stores are not served here yet",
     "web_search": "no provider for web search is configured",
@@ -129,7 +132,7 @@ class Kit:
             case LocalShellTool():
                 _offer(_SHELLS[LOCAL_SHELL], Offer(kind="local_shell", name=LOCAL_SHELL), param, found)
             case ShellTool():
-                _offer(_SHELLS[SHELL], Offer(kind="shell", name=SHELL), param, found)
+                _offer(_shell(tool), Offer(kind="shell", name=SHELL), param, found)
             case ApplyPatchTool():
                 _offer(_SHELLS[APPLY_PATCH], Offer(kind="apply_patch", name=APPLY_PATCH), param, found)
             case _ if kind(tool) in self._ignored:
@@ -190,8 +193,22 @@ def _offer_all(group: NamespaceTool, param: str, found: Offered) -> None:
 
 
 def _function(tool: FunctionTool) -> Function:
-    optional = {"description": tool.description, "parameters": tool.parameters, "strict": tool.strict}
+    description = tool.description
+    if tool.output_schema:
+        # Chat completions have no place for it.
+        told = f"Returns JSON of this schema: {msgspec.json.encode(tool.output_schema).decode()}"
+        description = f"{description}\n\n{told}" if description else told
+    optional = {"description": description, "parameters": tool.parameters, "strict": tool.strict}
     return {"name": tool.name, **{name: value for name, value in optional.items() if value is not None}}
+
+
+def _shell(tool: ShellTool) -> Function:
+    function = _SHELLS[SHELL]
+    skills = tool.environment.skills if isinstance(tool.environment, LocalEnvironment) else ()
+    if not skills:
+        return function
+    told = "".join(f"\n- {one.name}: {one.description} See {one.path}/SKILL.md" for one in skills)
+    return {**function, "description": f"{function['description']} That machine has skills:{told}"}
 
 
 def _custom(tool: CustomTool) -> Function:
