@@ -460,3 +460,18 @@ async def test_a_role_that_may_not_make_tables_is_told_of_and_heals(
     postgres_server.sql(f"GRANT CREATE ON SCHEMA public TO {role}", postgres_db)
     await database.ping()
     assert await stored(database) == set()
+
+
+async def test_a_lock_that_the_server_does_not_wait_for_is_a_503(
+    open_database: Open, postgres_server: PostgresServer, postgres_db: str
+) -> None:
+    await (await open_database()).migrate("notes", NOTES)
+    postgres_server.sql(f"ALTER DATABASE {postgres_db} SET lock_timeout = '10ms'")
+    database = await open_database()
+    holder = await Connector(settings_for(postgres_server, postgres_db), name="pg", application="test").connect()
+    await holder.execute("BEGIN; LOCK TABLE notes")
+    with pytest.raises(Unavailable, match="canceled a statement: canceling statement due to lock timeout"):
+        await database.commit(Do(INSERT, (1,)))
+    await holder.close()
+    await database.commit(Do(INSERT, (1,)))
+    assert await stored(database) == {1}

@@ -66,7 +66,7 @@ def translate(error: Exception, backend: str, *, closed: bool) -> StackwrightErr
             return InvalidRequest(f"A value cannot be stored: {error}.")
         case TimeoutError():
             return NoAnswer(f"{where}: no answer within command_timeout.")
-        case asyncpg.QueryCanceledError():
+        case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
             return Unavailable(f"{where} canceled a statement: {error}.")
         case asyncpg.InsufficientResourcesError() | asyncpg.ReadOnlySQLTransactionError():
             return Unavailable(f"{where} refuses work: {error}.")
