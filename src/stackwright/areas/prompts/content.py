@@ -5,11 +5,9 @@ from typing import NamedTuple
 import msgspec
 
 from stackwright.areas.prompts.compiled import Compiled
-from stackwright.areas.prompts.spec import Spec, hash_of, normalized, packed
+from stackwright.areas.prompts.spec import Fields, Spec, hash_of, normalized, packed
 from stackwright.areas.prompts.types import Flat
 from stackwright.errors import InvalidRequest
-
-_FIELDS = Spec.__struct_fields__
 
 
 class Content(NamedTuple):
@@ -27,9 +25,8 @@ class Content(NamedTuple):
 
 def spec_of(body: Flat) -> Spec:
     """Return the spec a body carries, whole or flat. `InvalidRequest` when it does both."""
-    flat = {name: value for name in _FIELDS if (value := getattr(body, name, None)) is not None}
-    # Beside a spec, `metadata` is the prompt's own.
-    flat.pop("metadata", None)
+    # Not `metadata`: beside a spec it is the prompt's own.
+    flat = {name: value for name in Fields.__struct_fields__ if (value := getattr(body, name)) is not None}
     if body.prompt is not None:
         if body.instructions is not None:
             raise InvalidRequest("'prompt' is another name of 'instructions': give one of them.", param="prompt")

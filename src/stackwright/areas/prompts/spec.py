@@ -48,8 +48,8 @@ class TemplateMessage(Struct, kw_only=True, omit_defaults=True, forbid_unknown_f
 VariableName = Annotated[str, Meta(pattern=whole("[A-Za-z_][A-Za-z0-9_]*"), max_length=64)]
 
 
-class Spec(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a version carries into a request. A field left out, or null, leaves the request as it is."""
+class Fields(Struct, kw_only=True):
+    """What a version's content has in common with a body that carries one."""
 
     instructions: str | None = None
     messages: list[TemplateMessage] | None = None
@@ -61,8 +61,13 @@ class Spec(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True)
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
-    metadata: Metadata | None = None
     variables: dict[VariableName, Declaration] | list[VariableName] | None = None
+
+
+class Spec(Fields, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a version carries into a request. A field left out, or null, leaves the request as it is."""
+
+    metadata: Metadata | None = None
 
 
 _PARTS: Mapping[str, Set[str]] = {

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from stackwright.areas.prompts.spec import Declaration, Spec, TemplateMessage, VariableName
+from stackwright.areas.prompts.spec import Fields, Spec, VariableName
 from stackwright.kit.page import Page, PageQuery
 from stackwright.kit.patterns import whole
 from stackwright.wire.metadata import Metadata
@@ -86,22 +86,11 @@ class PromptDeleted(Struct, kw_only=True):
     deleted: bool = True
 
 
-class Flat(Struct, kw_only=True):
+class Flat(Fields, kw_only=True):
     """A version's content: `spec`, or its fields beside it, where `prompt` means `instructions`."""
 
     spec: Spec | None = None
     prompt: str | None = None
-    instructions: str | None = None
-    messages: list[TemplateMessage] | None = None
-    model: str | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    text: dict[str, Any] | None = None
-    reasoning: dict[str, Any] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
-    variables: dict[VariableName, Declaration] | list[VariableName] | None = None
 
 
 class NewPrompt(Flat, kw_only=True, forbid_unknown_fields=True):
@@ -110,10 +99,10 @@ class NewPrompt(Flat, kw_only=True, forbid_unknown_fields=True):
     id: PromptId | None = None
     name: Name | None = None
     description: Description | None = None
-    tags: Tags = []
+    tags: Tags = field(default_factory=list)
     metadata: Metadata | None = None
     default_policy: Policy = "follow"
-    labels: list[LabelName] = []
+    labels: list[LabelName] = field(default_factory=list)
     note: Note | None = None
 
 
@@ -136,7 +125,7 @@ class NewVersion(Flat, kw_only=True, forbid_unknown_fields=True):
     note: Note | None = None
     set_default: bool | None = None
     """Null: as the prompt's default policy says."""
-    labels: list[LabelName] = []
+    labels: list[LabelName] = field(default_factory=list)
 
 
 class NewDefault(Struct, kw_only=True, forbid_unknown_fields=True):
