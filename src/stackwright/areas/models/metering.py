@@ -47,8 +47,12 @@ class Meter:
     def began(self, started: float) -> None:
         self._first.observe(time.perf_counter() - started)
 
-    def failed(self, error: StackwrightError) -> None:
-        _CALLS.labels(self._provider_id, error.code or "error").inc()
+    def __enter__(self) -> None:
+        """Count a failure, should the call that begins here end with one."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StackwrightError):
+            _CALLS.labels(self._provider_id, error.code or "error").inc()
 
 
 class MeteredText:
@@ -60,11 +64,8 @@ class MeteredText:
 
     async def complete(self, call: ModelCall) -> bytes:
         started = time.perf_counter()
-        try:
+        with self._meter:
             body = await self._port.complete(call)
-        except StackwrightError as error:
-            self._meter.failed(error)
-            raise
         self._meter.ended(started, _counted(body).usage)
         return body
 
@@ -74,12 +75,9 @@ class MeteredText:
     @asynccontextmanager
     async def _stream(self, call: ModelCall) -> AsyncIterator[AsyncIterator[Sequence[Chunk]]]:
         started = time.perf_counter()
-        try:
+        with self._meter:
             async with self._port.stream(call) as batches:
                 yield self._counted(batches, started)
-        except StackwrightError as error:
-            self._meter.failed(error)
-            raise
 
     async def _counted(self, batches: AsyncIterator[Sequence[Chunk]], started: float) -> AsyncIterator[Sequence[Chunk]]:
         usage: Usage | None = None
@@ -102,11 +100,8 @@ class MeteredBody:
 
     async def create(self, call: ModelCall) -> bytes:
         started = time.perf_counter()
-        try:
+        with self._meter:
             body = await self._port.create(call)
-        except StackwrightError as error:
-            self._meter.failed(error)
-            raise
         self._meter.ended(started, None)
         return body
 
