@@ -228,7 +228,8 @@ def test_a_server_that_cannot_be_asked_is_named(prompts: Prompts, server: Runnin
     for url in ("127.0.0.1:8321", "ftp://localhost", "http://[::1", "http://"):
         assert "is no address of a server; try --url http://127.0.0.1:8321" in refusal(prompts("list", "--url", url))
     elsewhere = refusal(prompts("list", "--url", f"{server.url}/docs"))
-    assert elsewhere == "Invalid URL (GET /docs/v1/prompts). See /docs for the paths there are."
+    told = "Invalid URL (GET /docs/v1/prompts). It is /v1/prompts here: let the client's base_url end in /v1."
+    assert elsewhere == told
 
 
 def test_a_key_that_the_server_does_not_know_is_refused(tmp_path: Path) -> None:
