@@ -84,6 +84,11 @@ class Reader:
                 self._install(tomllib.loads(block.text)["project"])
             case "toml":
                 tomllib.loads(block.text)
+            case "ini" | "dockerfile":
+                [command] = re.findall(r"^(?:ExecStart=/\S+/|CMD )(.+)$", block.text, re.MULTILINE)
+                program, *arguments = json.loads(command) if command[0] == "[" else shlex.split(command)
+                assert program == "stackwright", command
+                _parse(arguments)
             case "json" | "text":
                 assert self._printed is not None, "nothing was printed that this could show"
                 (_same_json if block.language == "json" else _same_text)(block.text, self._global(self._printed))
