@@ -1,5 +1,6 @@
 """The Files API with the official client."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,4 +186,20 @@ def test_bytes_that_are_lost_are_told_before_the_answer_begins(client: OpenAI, s
     with pytest.raises(openai.InternalServerError) as lost:
         client.files.content(kept.id)
     assert lost.value.code == "file_lost"
+    os.mkfifo(server.folder / ".stackwright/files/kept" / kept.id)
+    with pytest.raises(openai.InternalServerError, match="not where files are kept, or not all of them"):
+        client.files.content(kept.id)
+    assert client.files.delete(kept.id).deleted
+
+
+def test_bytes_that_cannot_be_reached_now_are_not_called_lost(client: OpenAI, server: RunningServer) -> None:
+    kept = client.files.create(file=b"abc", purpose="user_data")
+    path = server.folder / ".stackwright/files/kept" / kept.id
+    path.rename(path.with_suffix(".away"))
+    path.symlink_to(path)
+    with pytest.raises(openai.InternalServerError, match="cannot be used: Too many levels of symbolic links") as away:
+        client.files.content(kept.id)
+    assert away.value.status_code == 503
+    path.with_suffix(".away").rename(path)
+    assert client.files.content(kept.id).read() == b"abc"
     assert client.files.delete(kept.id).deleted

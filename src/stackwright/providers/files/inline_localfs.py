@@ -69,9 +69,11 @@ class Folder:
     async def reading(self, name: str, size: int) -> AsyncGenerator[bytes, None]:
         """See `Blobs.reading`."""
         try:
-            file = await _in_thread(open, self._kept / name, "rb", 0)
+            file = await _in_thread(FileIO, self._kept / name, opener=_at_once)
         except StackwrightError as error:
-            raise _lost(name) from error
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                raise _lost(name) from error
+            raise
         with closing(file):
             if os.fstat(file.fileno()).st_size != size:
                 raise _lost(name)
@@ -159,6 +161,11 @@ def _sync(folder: Path) -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _at_once(path: str, flags: int) -> int:
+    # Somebody's pipe in the place of a file would keep the thread waiting for who writes into it.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
