@@ -12,7 +12,10 @@ import openai
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
+from starlette.types import Message
 
+from stackwright.errors import Unavailable
+from stackwright.http.body import LITTLE, Bodies
 from stackwright.testing import upstream as play
 from stackwright.testing.upstream import Upstream, answer, completion
 from tests.journeys.test_websocket import talking
@@ -251,6 +254,31 @@ async def test_bodies_count_until_their_requests_are_over(site: Site) -> None:
     site.go.set()
     for _ in range(5):
         await chat.create(model="up/m", messages=hello)
+
+
+async def test_a_body_that_is_refused_leaves_its_room_to_others_at_once() -> None:
+    bodies = Bodies(10 * LITTLE, 10 * LITTLE)
+    first, second = (asyncio.Queue[Message]() for _ in range(2))
+
+    def send(queue: asyncio.Queue[Message], size: int, *, more: bool) -> None:
+        queue.put_nowait({"type": "http.request", "body": bytes(size * LITTLE), "more_body": more})
+
+    send(first, 6, more=True)
+    going_on = asyncio.create_task(bodies.read({"headers": []}, first.get))
+    await asyncio.wait([going_on], timeout=0)
+    send(second, 5, more=True)
+    refused = asyncio.create_task(bodies.read({"headers": []}, second.get))
+    await asyncio.wait([refused], timeout=0.05)
+    # It is read to its end, so that its caller hears of it, and nothing of it is kept.
+    assert not refused.done()
+    send(first, 4, more=False)
+    assert len(await going_on) == 10 * LITTLE
+    send(second, 1, more=False)
+    with pytest.raises(Unavailable):
+        await refused
+    bodies.over(await going_on)
+    send(second, 10, more=False)
+    assert len(await bodies.read({"headers": []}, second.get)) == 10 * LITTLE
 
 
 async def test_a_tenant_whose_servers_are_never_found_keeps_no_other_tenant_from_theirs(site: Site) -> None:

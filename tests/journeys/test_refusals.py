@@ -130,11 +130,11 @@ def test_a_body_over_the_limit_is_413_with_and_without_its_length(server: Runnin
 
 
 def test_unfinished_bodies_hold_a_bounded_amount_together(server: RunningServer) -> None:
-    """32 bodies of the largest size fit; a 33rd is refused, and taken again once the others have gone."""
+    """32 bodies of the largest size fit; one more is refused, and taken again once the others have gone."""
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
-    whole = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "x" * 900_000}]}).encode()
+    whole = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "x" * 999_000}]}).encode()
     with contextlib.ExitStack() as held:
-        for _ in range(33):
+        for _ in range(40):
             unfinished = held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
             unfinished.sendall(head + b"x" * 990_000)
         tries = (server.post(CHAT, whole) for _ in range(100))

@@ -73,7 +73,8 @@ class Server(Section):
     max_body_bytes_at_once: PositiveInt = Field(
         512 * 1024 * 1024,
         description="Most bytes that the bodies of all requests under way may have together in a server process, "
-        "messages over WebSockets among them; those of 64 KiB and less do not count. More is a 503.",
+        "messages over WebSockets among them; those of 64 KiB and less do not count. More is a 503. A byte takes "
+        "up to three bytes of memory.",
     )
     max_upload_bytes: PositiveInt = Field(512 * 1024 * 1024, description="A larger file is a 413.")
     grace_seconds: float = Field(30.0, ge=0, description="Time that requests have to finish after SIGTERM.")

@@ -101,12 +101,14 @@ class Bodies:
     async def _hold(self, chunk: bytes, parts: bytearray, receive: Receive) -> None:
         parts += chunk
         self._room -= len(chunk)
-        if len(parts) > self._limit:
-            await drop(receive)
-            raise too_large(self._limit)
-        if self._room < 0:
-            await drop(receive)
-            raise _too_many()
+        if len(parts) <= self._limit and self._room >= 0:
+            return
+        refusal = too_large(self._limit) if len(parts) > self._limit else _too_many()
+        # Before the rest is awaited, for others have a use for the room: else nobody's body would become whole.
+        self._room += len(parts)
+        parts.clear()
+        await drop(receive)
+        raise refusal
 
 
 async def check_head(scope: Scope, receive: Receive, limit: int, setting: str = _SETTING, *, beside: int = 0) -> None:
