@@ -290,7 +290,7 @@ async def test_leaving_a_stream_cancels_the_call(ask: Asking, shop: Body, mcp_se
         if b"mcp_call_arguments.done" in block:
             break
     asking = asyncio.create_task(anext(answered.blocks))
-    await _until(lambda: mcp_server.seen["called"][-1] == "wait")
+    await _until(lambda: mcp_server.seen["called"][-1:] == ["wait"])
     asking.cancel()
     await asyncio.wait({asking})
     await _until(lambda: mcp_server.seen["cancelled"] == before + 1)
