@@ -17,6 +17,7 @@ from stackwright.config.migrate.names import (
     TYPES,
     VERSIONS,
     place_in_provider,
+    switched_off_today,
     syntax_today,
 )
 from stackwright.config.migrate.report import Report
@@ -92,10 +93,14 @@ class Adapter:
     def _type(self, api: str, entry: CommentedMap) -> None:
         old, path = str(entry.get("provider_type")), self.paths[id(entry)]
         new = TYPES.get(old, old).removesuffix("-openai-compat")
-        if entry.get("provider_id") == "__disabled__":
+        named = entry.get("provider_id")
+        if named == "__disabled__":
             self._remove(api, entry)
             self.report.add("dropped", path, "It is switched off.")
             return
+        if isinstance(named, str) and (today := switched_off_today(named)) != named:
+            entry["provider_id"] = type(named)(today)
+            self.report.add("renamed", f"{path}.provider_id", "A provider is switched off by having no id.")
         if api == "responses" and old in BUILTIN and not self._known(old, api):
             self._built_in(entry, path)
         elif api in OUR_APIS and not self._known(new, api) and "${" not in old and not _is_slip(old, self.types):

@@ -90,6 +90,11 @@ def syntax_today(text: str) -> str:
     return _OLD_SYNTAX.sub(lambda found: f"${{env.{found[1]}:{'=' if found[2] else '+'}", text)
 
 
+def switched_off_today(provider_id: str) -> str:
+    """Return `${env.X:=__disabled__}` as it is written since a provider is switched off by having no id."""
+    return provider_id.replace(":=__disabled__}", ":=}")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a snippet keeps: in which family of databases, and under which name."""

@@ -1,16 +1,20 @@
 """What exists from the start: from the top of the file to `registered_resources`."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from stackwright.config.migrate.document import Document
-from stackwright.config.migrate.names import RESOURCES
+from stackwright.config.migrate.names import RESOURCES, switched_off_today
 from stackwright.config.migrate.report import Report
 from stackwright.config.migrate.slots import entries
 from stackwright.config.runfile import Connector, ModelKind, RegisteredModel, RegisteredResources
 from stackwright.config.section import Section, keys
+
+_SWITCHED = re.compile(r"\$\{env\.\w+:\+[^${}]+\}")
+"""An id that a provider has when a variable is set."""
 
 
 @dataclass
@@ -57,6 +61,8 @@ class Resources:
 
     def _drop(self, container: CommentedMap, kind: str, path: str) -> None:
         words = f"There is no such kind: {len(container[kind])} dropped." if container[kind] else "It was empty."
+        if kind == "tool_groups" and container[kind]:
+            words += " MCP servers are called by their URL, or by a name under registered_resources.connectors."
         del container[kind]
         self.report.add("dropped", path, words, old=kind in RESOURCES)
 
@@ -64,6 +70,7 @@ class Resources:
         ids = [str(e.get("provider_id")) for api, e in entries(self.document.root) if api == "inference"]
         for model in [model for model in models if isinstance(model, CommentedMap)]:
             path = f"registered_resources.models[{model.get('model_id')}]"
+            self._name_provider(model, ids, path)
             wrong = self._wrong(model, ids)
             if wrong:
                 del models[next(at for at, other in enumerate(models) if other is model)]
@@ -77,6 +84,16 @@ class Resources:
         for key in [key for key in entry if key not in keys(cls)]:
             del entry[key]
             self.report.add("dropped", f"{path}.{key}", f"{what} have no such field.", old=False)
+
+    def _name_provider(self, model: CommentedMap, ids: list[str], path: str) -> None:
+        """Have the model say of its provider what that says of itself: both are switched off together."""
+        old = str(model.get("provider_id"))
+        new = switched_off_today(old)
+        if new not in ids:
+            new = next((one for one in ids if _SWITCHED.fullmatch(one) and one.endswith(f":+{old}}}")), old)
+        if new != old:
+            model["provider_id"] = new
+            self.report.add("renamed", f"{path}.provider_id", f"to {new}, as its provider says")
 
     def _wrong(self, model: CommentedMap, ids: list[str]) -> str:
         """Return why a model cannot be registered; empty when it can."""
