@@ -6,8 +6,11 @@ import pty
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -251,3 +254,88 @@ server: {auth: {mode: api_keys, api_keys: [{name: hers, key: right-right-right-r
     assert "key" in refusal(wrong)
     assert "key" in refusal(none)
     assert (right.exit_code, right.stderr) == (0, "No prompts.\n")
+
+
+class Liar(BaseHTTPRequestHandler):
+    """Answers everything in the same way, and remembers what it was asked."""
+
+    answer: tuple[int, bytes] = (200, b"")
+    location: str | None = None
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(f"{self.command} {self.headers['authorization']}")
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        status, body = self.answer
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        if self.location:
+            self.send_header("location", self.location)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Liar, "heard", [])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+LIES = [b"", b"{}", b"null", b"[]", b"5", b'{"data": null, "has_more": false}', b'{"data": ["x"], "has_more": false}']
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_answer_that_no_stackwright_gives_is_told_in_one_line(
+    prompts: Prompts, liar: str, lie: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Liar, "answer", (200, lie))
+    (tmp_path / "some.json").write_text('{"data": []}')
+    for line in ("list", "show x", "diff x", "render x", "default x 1", "label x prod 1", "import some.json"):
+        said = prompts(*line.split(), "--url", liar)
+        assert (said.exit_code, said.stderr) == (1, f"{liar}/v1 answered, but not as a Stackwright does.\n")
+        assert isinstance(said.exception, SystemExit)
+
+
+def test_a_list_without_an_end_is_not_read_for_ever(
+    prompts: Prompts, liar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Liar, "answer", (200, b'{"data": [], "has_more": true, "last_id": "pmpt_1"}'))
+    for line in ("list", "export"):
+        assert refusal(prompts(line, "--url", liar)) == f"{liar}/v1 answered, but not as a Stackwright does."
+    assert len(Liar.heard) == 4
+
+
+def test_a_key_and_a_change_go_nowhere_else(prompts: Prompts, liar: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Liar, "answer", (302, b""))
+    monkeypatch.setattr(Liar, "location", f"{liar.replace('127.0.0.1', 'localhost')}/login")
+    for line in ("list", "default x 1"):
+        told = refusal(prompts(*line.split(), "--url", liar, "--api-key", "hers"))
+        assert f"leads to {Liar.location}. If that is the server, give --url its address." in told
+    assert Liar.heard == ["GET Bearer hers", "PUT Bearer hers"]
+
+
+def test_nothing_that_is_shown_commands_the_terminal(
+    prompts: Prompts, liar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts("create", "-", "--name", "red\x1b[31m", stdin="Say\x1b[2J\tnothing.\n")
+    shown = prompts("show", "red\x1b[31m").stdout
+    assert r"red\x1b[31m" in shown
+    assert "Say\\x1b[2J\tnothing." in shown
+    exported = json.loads(prompts("export", "red\x1b[31m").stdout)
+    assert exported["data"][0]["name"] == "red\x1b[31m"
+    monkeypatch.setattr(Liar, "answer", (500, b'{"error": {"message": "\\u001b]0;mine\\u0007"}}'))
+    assert refusal(prompts("list", "--url", liar)) == r"\x1b]0;mine\x07"

@@ -1,8 +1,5 @@
 """What takes prompts from one server to another."""
 
-import json
-from typing import Any
-
 import click
 
 from stackwright.cli.prompts import shown
@@ -15,15 +12,9 @@ from stackwright.cli.remote import Answer, Remote, options
 @options
 def export(server: Remote, prompts: tuple[str, ...]) -> Answer:
     """Print PROMPTS, or all of them, with every version, as JSON that `import` takes."""
-    found: list[Any] = [one for name in prompts for one in server.get("prompts", "export", prompt=name)["data"]]
-    after: str | None = None
-    while not prompts:
-        page = server.get("prompts", "export", after=after)
-        found += page["data"]
-        after = page["last_id"]
-        if not page["has_more"]:
-            break
-    return Answer({"data": found}, lambda body: click.echo(json.dumps(body, indent=2, ensure_ascii=False)))
+    if not prompts:
+        return Answer({"data": server.every("prompts", "export")})
+    return Answer({"data": [one for name in prompts for one in server.get("prompts", "export", prompt=name)["data"]]})
 
 
 @click.command("import")

@@ -20,16 +20,8 @@ _PAGE = 100
 @options
 def list_(server: Remote, q: str | None, tag: str | None, label: str | None, archived: bool) -> Answer:
     """List prompts, newest first."""
-    found: list[Any] = []
-    after: str | None = None
-    while True:
-        page = server.get(
-            "prompts", q=q, tag=tag, label=label, archived=str(archived).lower(), limit=_PAGE, after=after
-        )
-        found += page["data"]
-        after = page["last_id"]
-        if not page["has_more"]:
-            return Answer(found, shown.listed)
+    query = {"q": q, "tag": tag, "label": label, "archived": str(archived).lower(), "limit": _PAGE}
+    return Answer(server.every("prompts", **query), shown.listed)
 
 
 @click.command()
