@@ -8,6 +8,7 @@ import ssl
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from stackwright.kit.system import why
 from stackwright.providers.http1 import Connection, Cut, Deadlines, Late, NotConnected
 
 IDLE_SECONDS = 60.0
@@ -107,5 +108,5 @@ async def connected(
     except TimeoutError:
         raise Late(f"no connection within {deadlines.connect:g} s") from None
     except OSError as error:
-        raise NotConnected(f"no connection: {error.strerror or error}") from error
+        raise NotConnected(f"no connection: {why(error)}") from error
     return connection

@@ -13,6 +13,7 @@ import asyncpg  # type: ignore[import-untyped]
 from stackwright.config.storage import PostgresBackend
 from stackwright.config.url import parse
 from stackwright.errors import Unreachable
+from stackwright.kit.system import why
 from stackwright.storage.renewal import Credentials, refusal
 from stackwright.storage.sql.postgres_pool import PooledConnection
 
@@ -79,7 +80,7 @@ class Connector:
         except TimeoutError as error:
             raise Unreachable(self._name, f"{self.address} does not answer.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unreachable(self._name, f"cannot connect to {self.address}: {error}.") from error
+            raise Unreachable(self._name, f"cannot connect to {self.address}: {why(error)}.") from error
         return connection
 
     def _misunderstood(self) -> str:
