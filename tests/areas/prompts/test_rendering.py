@@ -145,6 +145,16 @@ def test_values_that_do_not_fit(declaration: dict[str, Any], value: Any, complai
     assert error.code == "invalid_prompt_variables"
 
 
+@given(st.dictionaries(st.sampled_from("abx"), st.text(max_size=3) | st.integers() | st.none(), max_size=3))
+def test_what_is_rendered_at_once_is_what_checking_would_have_made_of_it(given: dict[str, Any]) -> None:
+    version = compiled(instructions="{{ a }}!", messages=[{"role": "user", "content": "{{ b }}?"}])
+    at_once = version.at_once(given)
+    assert (at_once is not None) == (given.keys() == {"a", "b"} and all(type(one) is str for one in given.values()))
+    if at_once is not None:
+        values = version.variables.check(given)
+        assert at_once == version.render(values.texts, values.parts)
+
+
 def test_paths_lead_into_json_values() -> None:
     given = {"user": {"name": "Ada", "tags": ["x", {"y": 1}]}}
     merged = rendered(given, instructions="{{ user.name }} {{ user.tags.1.y }}")

@@ -46,15 +46,24 @@ def apply(resolved: Resolved, variables: Mapping[str, Any] | None, request: Mapp
     """
     compiled = resolved.compiled
     given = variables or {}
-    values = compiled.check(given)
-    rendered = compiled.render(values)
+    rendered, masked = _rendered(compiled, given)
     fields = merged(rendered, request)
     echo = {"id": resolved.prompt_id, "version": resolved.version, "variables": dict(given)}
-    if values.shown is None:
+    if masked is rendered:
         return Merged(fields, rendered.messages, fields, rendered.messages, echo)
-    masked = compiled.render(values.shown)
     echo["variables"] = compiled.variables.without_secrets(given)
     return Merged(fields, rendered.messages, merged(masked, request), masked.messages, echo)
+
+
+def _rendered(compiled: Compiled, given: Mapping[str, Any]) -> tuple[Rendered, Rendered]:
+    """Return a version filled in, and as it may be shown: the very same when nothing given is sensitive."""
+    at_once = compiled.at_once(given)
+    if at_once is not None:
+        return at_once, at_once
+    values = compiled.variables.check(given)
+    rendered = compiled.render(values.texts, values.parts)
+    shown = values.shown
+    return rendered, rendered if shown is None else compiled.render(shown.texts, shown.parts)
 
 
 def merged(rendered: Rendered, request: Mapping[str, Any]) -> dict[str, Any]:

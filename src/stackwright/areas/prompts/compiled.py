@@ -9,7 +9,7 @@ from msgspec import Struct
 from stackwright.areas.prompts.spec import SETTINGS, Declaration, Spec, TemplateMessage, declared, text_of
 from stackwright.areas.prompts.template import Hole, Template, Texts, Tree, filled
 from stackwright.areas.prompts.variable import Variable, Wrong
-from stackwright.areas.prompts.variables import Values, Variables
+from stackwright.areas.prompts.variables import Variables
 from stackwright.errors import InvalidRequest
 
 _TEMPLATED = {
@@ -59,25 +59,27 @@ class Compiled:
         """The prompt in one text; see `text_of`."""
         return text_of(self.spec)
 
-    def check(self, given: Mapping[str, Any]) -> Values:
-        """Check what a caller gave. `InvalidRequest` with everything that is wrong, at once."""
-        if given.keys() == self._simple:
-            for value in given.values():
-                if type(value) is not str:
-                    break
-            else:
-                return Values(given, {})
-        return self.variables.check(given)
+    def at_once(self, given: Mapping[str, Any]) -> Rendered | None:
+        """Fill in what a caller gave, if that is a text for each variable; None when it must be checked."""
+        if len(given) != self._simple:
+            return None
+        for value in given.values():
+            if type(value) is not str:
+                return None
+        try:
+            # Rendering looks for each variable, and there are as many: if it finds all, no other was given.
+            return self.render(given, {})
+        except KeyError:
+            return None
 
-    def render(self, values: Values) -> Rendered:
+    def render(self, texts: Texts, parts: Mapping[str, dict[str, Any]]) -> Rendered:
         """Fill in checked values."""
-        texts = values.texts
         settings = self._plain.copy()
         for name, tree in self._trees:
             settings[name] = tree.render(texts)
         return Rendered(
             filled(self._instructions, texts) if self._instructions is not None else None,
-            [message.render(texts, values.parts) for message in self._messages] if self._messages else [],
+            [message.render(texts, parts) for message in self._messages] if self._messages else [],
             settings,
         )
 

@@ -1,7 +1,7 @@
 """All variables of a version: what a caller gives for them, checked at once."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,8 +41,8 @@ class Variables:
         ]
         self._sensitive = any(one.declaration.sensitive for one in self._by_name.values())
         plain = not self._sensitive and all(plain and keys == [name] for name, _, plain, keys in self._plan)
-        self.simple: Set[str] | None = frozenset(self._by_name) if plain else None
-        """The names, when any text is what stands for each of them."""
+        self.simple = len(self._by_name) if plain else None
+        """How many there are, when any text is what stands for each of them."""
 
     @property
     def names(self) -> list[str]:
@@ -54,8 +54,6 @@ class Variables:
 
     def without_secrets(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a caller gave, fit for echoing and storing."""
-        if not self._sensitive:
-            return dict(given)
         return {
             name: value
             for name, value in given.items()
