@@ -24,7 +24,7 @@ from stackwright.http.operation import Api, Endpoint
 from stackwright.http.router import WEBSOCKET, Route
 from stackwright.http.websocket import SocketEndpoint
 
-_APIS: Mapping[ApiName, tuple[Api, ...]] = {
+APIS: Mapping[ApiName, tuple[Api, ...]] = {
     "inference": (chat.api, embeddings.api, completions.api, moderations.api, models.api),
     "conversations": (conversations.api,),
     "prompts": (prompts.api,),
@@ -63,4 +63,4 @@ def sockets(
 
 
 def _apis(run: RunFile) -> list[Api]:
-    return [api for name, group in _APIS.items() if run.serves(name) for api in group]
+    return [api for name, group in APIS.items() if run.serves(name) for api in group]

@@ -28,6 +28,7 @@ class Registered(msgspec.Struct):
     tenant: str
     registration: Registration
     created: int = 0
+    """0 for one that was kept before this was noted: it counts as old."""
 
 
 class Registry:
