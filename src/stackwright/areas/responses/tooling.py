@@ -83,7 +83,8 @@ class Servers:
 
     async def aclose(self) -> None:
         """Leave every server."""
-        await asyncio.gather(*(server.close() for server in self._servers.values()))
+        if self._servers:
+            await asyncio.gather(*(server.close() for server in self._servers.values()))
 
 
 def refuse_unlisted(response: Response) -> None:
