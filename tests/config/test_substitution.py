@@ -54,6 +54,12 @@ def test_any_text_gives_text_or_a_problem(text: str) -> None:
         assert isinstance(substitute(text, A="a"), str)
 
 
+def test_a_default_in_the_shells_words_is_told_in_ours() -> None:
+    with pytest.raises(Unresolved, match=r":=default.*':-' is the shell's\.$") as told:
+        substitute("${env.A:-secret}")
+    assert "secret" not in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("text", "result"),
     [

@@ -14,6 +14,7 @@ FORMS = "${env.NAME}, ${env.NAME:=default}, ${env.NAME:+value} or ${file:/path};
 _OPENING = re.compile(r"\$\$\{|\$\{")
 _BRACE = re.compile(r"\$\$\{|\$\{|\}")
 _ENV = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)(?::([=+])(.*))?", re.DOTALL)
+_SHELL = re.compile(r"env\.[A-Za-z_][A-Za-z0-9_]*:-")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class _Pass:
         if body.startswith("file:"):
             return self.file(self.expand(body.removeprefix("file:"), depth + 1))
         # The text itself may be part of a password, so it is not shown.
-        return self.problem(f"A ${{...}} is not a substitution. Known: {FORMS}.")
+        words = f"A ${{...}} is not a substitution. Known: {FORMS}."
+        return self.problem(f"{words} ':-' is the shell's." if _SHELL.match(body) else words)
 
     def variable(self, name: str, operator: str | None, other: str, depth: int) -> str:
         value = self.source.environ.get(name, "")

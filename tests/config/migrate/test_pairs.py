@@ -115,6 +115,7 @@ def test_what_somebody_must_decide_is_said() -> None:
         "providers: {inference: [{provider_id: a, provider_type: remote::openai, config: {api_key: '$${env.X:y}'}}]}\n",
         "storage: {backends: {kv_default: {type: kv_sqlite, db_path: x, typo: 1}}}\n",
         "version: '2'\n",
+        "providers: {inference: [{provider_id: a, provider_type: remote::openai, config: {api_key: '${env.X:-y}'}}]}\n",
         "unheard_of: 1\n",
     ],
 )

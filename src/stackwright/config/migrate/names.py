@@ -72,7 +72,8 @@ SECTIONS = frozenset({"telemetry", "logging", "safety", "vector_stores", "connec
 AUTH = frozenset({"provider_config", "provider_type", "access_policy", "route_policy"})
 """Keys of its `server.auth`."""
 
-_OLD_SYNTAX = re.compile(r"(?<!\$)\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?:(:)(?![=+])|\+)")
+_OLD_SYNTAX = re.compile(r"(?<!\$)\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?:(:)(?![-=+])|\+)")
+"""A `:-` is the shell's, and nobody's here."""
 
 _VECTOR_IO = {"inline::chromadb": "chroma", "remote::chromadb": "chroma_remote", "remote::chroma": "chroma_remote"}
 _REMOTE_TOO = {"qdrant", "milvus"}
