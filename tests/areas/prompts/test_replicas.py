@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 
 import pytest
 from openai import ConflictError, NotFoundError
@@ -13,14 +13,16 @@ from stackwright import AsyncStackwright
 from stackwright.areas.prompts import memory
 from stackwright.areas.prompts.apply import Resolved
 from stackwright.areas.prompts.compiled import Compiled
+from stackwright.areas.prompts.failures import UnknownPrompt
 from stackwright.areas.prompts.ledger import Who
 from stackwright.areas.prompts.memory import TOLD_POLL
 from stackwright.areas.prompts.rows import VersionRow
 from stackwright.areas.prompts.service import Prompts
 from stackwright.areas.prompts.types import NewDefault, NewLabel, NewPrompt, NewVersion
+from stackwright.storage.sql import Do
 from stackwright.storage.sql.postgres import PostgresDatabase
 from stackwright.wire.responses import PromptRef
-from tests.areas.prompts.conftest import Replica
+from tests.areas.prompts.conftest import Connect, Replica
 from tests.databases import backend_at
 from tests.running import RunningServer
 from tests.servers import PostgresServer
@@ -233,6 +235,33 @@ async def test_what_a_warm_prompt_means_by_now_is_warm_before_it_is_asked_for(
         return held >= {"ada 3", "ada 4"}
 
     await eventually(warm)
+
+
+async def test_a_process_that_was_away_for_longer_than_events_are_kept_reads_all_anew(
+    connect: Connect, replica: Replica, table_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await replica()
+    made = await one.create(ADA, NewPrompt(instructions="old", name="guide"))
+    lost = await one.create(ADA, NewPrompt(instructions="lost"))
+    backend = await connect()
+    away = Prompts(backend, table_name)
+    async with away.memory.kept_fresh():
+        for prompt in (made, lost):
+            assert (await away.resolve("ada", PromptRef(id=prompt.id))).version == "1"
+    await one.versions.publish(ADA, made.id, NewVersion(instructions="new"))
+    for part, column in (("", "id"), ("_versions", "prompt_id")):
+        await backend.commit(Do(f"DELETE FROM {table_name}{part} WHERE {column} = '{lost.id}'"))
+    await backend.commit(Do(f"DELETE FROM {table_name}_events"))
+    monkeypatch.setattr(memory, "REMEMBERED", 0.0)
+
+    async def caught_up() -> bool:
+        with suppress(UnknownPrompt):
+            await away.resolve("ada", PromptRef(id=lost.id))
+            return False
+        return (await away.resolve("ada", PromptRef(id="guide"))).version == "2"
+
+    async with away.memory.kept_fresh():
+        await eventually(caught_up)
 
 
 async def test_a_process_that_is_told_nothing_looks(

@@ -13,6 +13,7 @@ from stackwright.areas.prompts.compiled import Compiled
 from stackwright.areas.prompts.failures import UnknownPrompt, UnknownVersion
 from stackwright.areas.prompts.ledger import is_id
 from stackwright.areas.prompts.metrics import HELD_BYTES, LAG_ROWS, LAG_SECONDS
+from stackwright.areas.prompts.retention import FOLLOWED
 from stackwright.areas.prompts.rows import PointerRow, PromptRow, VersionRow
 from stackwright.areas.prompts.selecting import LATEST, number_of
 from stackwright.areas.prompts.spec import unpacked
@@ -27,6 +28,8 @@ POLL = 0.4
 """Seconds between looks for other replicas' changes, where nobody tells of them; the promise is one second."""
 TOLD_POLL = 0.9
 """The same where they are told: who looks so often finds in time what was not."""
+REMEMBERED = FOLLOWED / 2
+"""Seconds without the database after which what happened is not in the log for certain, and all is read anew."""
 _BATCH = 500
 
 
@@ -36,14 +39,18 @@ class Memory:
     def __init__(self, tables: Tables, capacity: int = CAPACITY) -> None:
         """`capacity` is how many bytes of compiled versions to hold, about."""
         self._tables = tables
-        self._pointers = Pointers()
-        self._versions = Versions(capacity, self._pointers.dropped)
+        self._capacity = capacity
+        self._forget_all()
         self._lookups = Lookups()
         self._bell = tables.backend.bell(tables.name)
         self._cooled: set[tuple[str, str, Selector]] = set()
         """Tenant, prompt and selector of what was answered from memory, and may mean another version by now."""
-        self._seen: int | None = None
         self._fresh_at = time.monotonic()
+
+    def _forget_all(self) -> None:
+        self._pointers = Pointers()
+        self._versions = Versions(self._capacity, self._pointers.dropped)
+        self._seen: int | None = None
 
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
@@ -160,6 +167,8 @@ class Memory:
 
     async def _catch_up(self) -> None:
         last = await self._last_change()
+        if time.monotonic() - self._fresh_at > REMEMBERED:
+            self._forget_all()
         if self._seen is None:
             await self._load()
         elif last != self._seen:

@@ -5,14 +5,14 @@ from stackwright.storage.sql import Migration, Script, SqlBackend
 from stackwright.storage.sql.aging import Aging, Among, Cursor, Swept, by_tenant, end_of
 from stackwright.storage.sql.columns import quoted
 
-_FOLLOWED = 3600.0
-"""Replicas follow the events, also one that was away for a while."""
+FOLLOWED = 3600.0
+"""Seconds. Replicas follow the events, also one that was away for a while."""
 
 
 class OldEvents:
     """See `Sweep`."""
 
-    at_least = _FOLLOWED
+    at_least = FOLLOWED
 
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._aging = Aging(backend, f"{table_name}_events", made="created_at")
@@ -28,7 +28,7 @@ class OldEvents:
 class DeletedPrompts:
     """See `Sweep`. The age is that of the deletion; until then a prompt can be restored."""
 
-    at_least = _FOLLOWED
+    at_least = FOLLOWED
 
     def __init__(self, backend: SqlBackend, table_name: str) -> None:
         self._aging = Aging(backend, table_name, made="archived_at", listed=["tenant", "id"])
