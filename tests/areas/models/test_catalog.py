@@ -226,6 +226,15 @@ async def test_registrations_made_at_once_are_all_known() -> None:
     assert {one.id for one in catalog.models("ada").data} == names
 
 
+def test_what_only_another_server_can_serve_is_no_model_and_hides_none() -> None:
+    index = _index(_served(a=Provider()), ("a/m", "a", "m"), ("a/m", "elsewhere", "x"), ("mine", "elsewhere", "x"))
+    assert list(index.models) == ["a/m"]
+    target = index.find("a/m")
+    assert target is not None
+    assert (target.provider_id, target.name) == ("a", "m")
+    assert index.find("mine") is None
+
+
 def test_a_misspelt_name_is_understood_among_many() -> None:
     index = _index(_served(demo=Provider()), *((f"model-{number:05}", "demo", f"m{number}") for number in range(5000)))
     for name in ("modell-00000", "model-0420O", "model-04999-"):

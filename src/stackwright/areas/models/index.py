@@ -79,16 +79,15 @@ class Index:
         not said yet what they offer."""
         self._providers = providers
         self._silent = silent
-        self.models = {model.id: model for model in models}
+        # What was registered for a provider that only other servers have is no model here, and hides none.
+        self.models = {model.id: model for model in models if model.provider_id in providers}
         self._targets: dict[str, Target] = {}
         self._ambiguous: dict[str, list[str]] = {}
         for model in self.models.values():
             self._add(model)
 
     def _add(self, model: Model) -> None:
-        served = self._providers.get(model.provider_id)
-        if served is None:
-            return
+        served = self._providers[model.provider_id]
         target = Target(served.provider_id, served.inference, model.provider_model_id)
         self._targets[model.id] = target
         bare = model.provider_model_id
