@@ -83,6 +83,9 @@ def test_an_unknown_path_is_told_in_the_envelope(server: RunningServer) -> None:
     assert answer.error["message"] == "Invalid URL (GET /v1/nothing/here). See /docs for the paths there are."
 
 
+AZURE = "That is how Azure's client calls: take OpenAI's, with a base_url that ends in /v1."
+
+
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
@@ -93,10 +96,8 @@ def test_an_unknown_path_is_told_in_the_envelope(server: RunningServer) -> None:
         ("/v1/v1/models", "The client adds /v1 itself: let its base_url end before it."),
         ("/v1//models", "It is /v1/models here: no slash is doubled or at the end."),
         ("/v1/chat/completions/", "It is /v1/chat/completions here: no slash is doubled or at the end."),
-        (
-            "/openai/deployments/echo/chat/completions",
-            "So does Azure's client call: take OpenAI's, with a base_url that ends in /v1.",
-        ),
+        ("/openai/deployments/echo/chat/completions", AZURE),
+        ("/v1/deployments/echo/chat/completions", AZURE),
     ],
 )
 def test_a_base_url_that_is_nearly_right_is_told_so(server: RunningServer, path: str, hint: str) -> None:

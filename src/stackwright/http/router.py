@@ -69,8 +69,8 @@ class Router:
         parts = [part for part in path.split("/") if part]
         if path.startswith("/v1/v1/") and self._has(path.removeprefix("/v1")):
             return "The client adds /v1 itself: let its base_url end before it."
-        if path.startswith("/openai/deployments/"):
-            return "So does Azure's client call: take OpenAI's, with a base_url that ends in /v1."
+        if "deployments" in parts[:2]:
+            return "That is how Azure's client calls: take OpenAI's, with a base_url that ends in /v1."
         if parts[:1] == ["v1"] and self._has(tidy := "/".join(["", *parts])):
             return f"It is {tidy} here: no slash is doubled or at the end."
         for at in range(max(0, len(parts) - LONGEST), len(parts)):
