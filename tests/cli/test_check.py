@@ -124,6 +124,14 @@ def _as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
+def test_a_file_that_lies_here_and_was_not_named_is_told(tmp_path: Path) -> None:
+    assert run(tmp_path, "check").stderr == ""
+    (tmp_path / "run.yaml").write_text("version: 3\n")
+    told = "This is the built-in starter. The run.yaml in this folder is read when it is named.\n"
+    assert (run(tmp_path, "check").stderr, run(tmp_path, "check", "run.yaml").returncode) == (told, 2)
+    assert run(tmp_path, "show", STACKWRIGHT_HOME=str(tmp_path)).stderr.startswith(f"{tmp_path}/run.yaml:1:1")
+
+
 def test_somebody_elses_folder_is_told_and_not_taken_for_an_empty_one(tmp_path: Path) -> None:
     # Nobody's permissions stop root; a link to itself fails in the same way.
     (tmp_path / "loop").symlink_to("loop")

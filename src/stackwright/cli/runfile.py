@@ -49,21 +49,32 @@ def find(named: str | None) -> Path | None:
     return default
 
 
-def load_or_exit(named: str | None) -> tuple[RunFile, str]:
-    """Return the checked run file and what to call it. With complaints, print them and exit with status 2."""
+def load_or_exit(named: str | None, *, served: bool = False) -> tuple[RunFile, str]:
+    """Return the checked run file and what to call it. With complaints, print them and exit with status 2. Say so when
+    it is not the one that lies here, unless it is `served`: then the start table says which it is."""
     from stackwright.providers.registry import TYPES
 
     path = find(named)
     try:
         if path is not None:
-            return load(path, environ=environ(), types=TYPES), str(path)
-        return loads(templates.read("starter"), name="starter.yaml", environ=environ(), types=TYPES), STARTER
+            run = load(path, environ=environ(), types=TYPES)
+        else:
+            run = loads(templates.read("starter"), name="starter.yaml", environ=environ(), types=TYPES)
     except RunFileError as error:
         if path is not None and _is_old(path):
             _tell_of_migrate(path, error.complaints)
         else:
             complain(error)
         sys.exit(2)
+    if named is None and not served:
+        _tell_of_another(path)
+    return run, str(path or STARTER)
+
+
+def _tell_of_another(path: Path | None) -> None:
+    here = Path("run.yaml")
+    if here.is_file() and not (path and path.absolute() == here.absolute()):
+        click.echo(f"This is {path or STARTER}. The run.yaml in this folder is read when it is named.", err=True)
 
 
 def complain(error: RunFileError) -> None:

@@ -37,7 +37,7 @@ def command(
     table: bool,
 ) -> None:
     """Serve RUN_YAML; without it $STACKWRIGHT_HOME/run.yaml, else the built-in starter."""
-    run, source = load_or_exit(run_yaml)
+    run, source = load_or_exit(run_yaml, served=True)
     host = host or run.server.host
     port = run.server.port if port is None else port
     workers = workers or run.server.workers
