@@ -19,6 +19,7 @@ from stackwright.config.storage import SqliteBackend, Storage
 from stackwright.errors import InvalidRequest, Unavailable, UnknownModel
 from stackwright.ports.inference import Chunk, ModelCall, TextPort
 from stackwright.providers.inference.inline_llama_cpp import PROVIDER, Config, LlamaCpp, MissingWeights, connect
+from stackwright.providers.inference.llama_calls import HeldCall
 from stackwright.providers.inference.llama_request import request
 from stackwright.storage.backends import NamedBackends
 from tests.schemas import needs_schemas, validate
@@ -186,6 +187,78 @@ async def test_tools_are_shown_to_the_model_unless_the_choice_is_none(model: Lla
     assert await prompt_tokens(tools=[WEATHER], tool_choice=named) > plain + 50
 
 
+ASK = [{"role": "user", "content": "What is the weather in Paris?"}]
+NAMED = {"type": "function", "function": {"name": "weather"}}
+PLACE: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "place",
+        "parameters": {
+            "type": "object",
+            "properties": {"at": {"$ref": "#/$defs/point"}},
+            "required": ["at"],
+            "additionalProperties": False,
+            "$defs": {"point": {"type": "object", "properties": {"x": {"enum": [1, 2]}}, "required": ["x"]}},
+        },
+    },
+}
+
+
+def called(message: Any) -> tuple[str, Any]:
+    """Return the name and the arguments of a message's only call."""
+    (one,) = message["tool_calls"]
+    assert (one["type"], one["id"][:5], message["content"]) == ("function", "call_", None)
+    return one["function"]["name"], msgspec.json.decode(one["function"]["arguments"])
+
+
+@pytest.mark.parametrize("choice", ["required", NAMED])
+async def test_a_model_that_would_rather_talk_is_held_to_a_call(model: LlamaCpp, choice: Any) -> None:
+    options: dict[str, Any] = {"messages": ASK, "tools": [WEATHER], "tool_choice": choice, "seed": 1, "max_tokens": 60}
+    (answer,) = (await whole(model.chat, **options))["choices"]
+    assert answer["finish_reason"] == "tool_calls"
+    name, arguments = called(answer["message"])
+    assert (name, type(arguments["city"])) == ("weather", str)
+    chunks = bodies(await streamed(model.chat, **options))
+    told = [choice["delta"] for body in chunks for choice in body["choices"]]
+    first, *more = [delta["tool_calls"][0] for delta in told if "tool_calls" in delta]
+    assert (first["function"]["name"], len(more) > 1) == ("weather", True)
+    assert (
+        "".join(one["function"]["arguments"] for one in [first, *more])
+        == answer["message"]["tool_calls"][0]["function"]["arguments"]
+    )
+    assert not any(delta.get("content") for delta in told)
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_a_call_has_the_arguments_of_the_tool_that_was_named(model: LlamaCpp) -> None:
+    named = {"type": "function", "function": {"name": "place"}}
+    answer = await whole(
+        model.chat, messages=ASK, tools=[WEATHER, PLACE], tool_choice=named, seed=1, max_tokens=60, n=2
+    )
+    for choice in answer["choices"]:
+        name, arguments = called(choice["message"])
+        assert (name, arguments["at"]["x"] in (1, 2)) == ("place", True)
+
+
+async def test_a_call_that_is_cut_ends_for_its_length(model: LlamaCpp) -> None:
+    answer = await whole(model.chat, messages=ASK, tools=[WEATHER], tool_choice="required", seed=1, max_tokens=22)
+    (choice,) = answer["choices"]
+    assert choice["finish_reason"] == "length"
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "weather"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("arguments", ["{}", '{"a": "}}"}', '{"a": {"b": [{}]}\n}', '{"name": "x", "arguments": {}}'])
+async def test_a_call_is_the_same_however_it_is_cut_in_pieces(arguments: str, step: int) -> None:
+    text = f'{{\n  "name": "say \\"x\\"",\n  "arguments":  {arguments}\n }}\n'
+    call = HeldCall()
+    parts = [text[start : start + step] for start in range(0, len(text), step)]
+    told = [delta["function"] for part in parts for delta in call.deltas(part, None)]
+    told += [delta["function"] for delta in call.deltas("", "stop")]
+    assert [one.get("name") for one in told] == ['say "x"', *[None] * (len(told) - 1)]
+    assert "".join(one["arguments"] for one in told) == arguments
+
+
 async def test_the_answer_ends_at_the_default_limit_when_the_request_names_none(model: LlamaCpp) -> None:
     answer = await whole(model.chat, messages=HELLO, logit_bias={"2": -100})
     assert answer["usage"]["completion_tokens"] == CONFIG.max_tokens
@@ -211,6 +284,7 @@ async def test_the_answer_ends_at_the_default_limit_when_the_request_names_none(
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
         ({"audio": {"voice": "x"}}, "audio"),
         ({"audio": msgspec.Raw(b"[" * 50_000 + b"]" * 50_000)}, "audio"),
         ({"response_format": {"type": "poem"}}, "response_format.type"),

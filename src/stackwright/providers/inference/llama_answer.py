@@ -8,6 +8,7 @@ import msgspec
 
 from stackwright.errors import InvalidRequest, StackwrightError, Unavailable, UpstreamError
 from stackwright.ports.inference import Chunk, Usage
+from stackwright.providers.inference.llama_calls import HeldCall
 from stackwright.providers.inference.llama_parameters import Kind
 from stackwright.providers.inference.llama_request import TOO_LONG, Request
 
@@ -96,6 +97,17 @@ def read(event: str, index: int, kind: Kind) -> Piece | None:
         usage=said.usage,
     )
     return piece if piece.says_something or piece.usage else None
+
+
+def as_call(piece: Piece, call: HeldCall) -> Piece:
+    """Return a piece whose text is part of a call."""
+    return msgspec.structs.replace(
+        piece,
+        text="",
+        logprobs=[],
+        tool_calls=[*piece.tool_calls, *call.deltas(piece.text, piece.finish_reason)],
+        finish_reason="tool_calls" if piece.finish_reason == "stop" else piece.finish_reason,
+    )
 
 
 def counted(event: str) -> int | None:

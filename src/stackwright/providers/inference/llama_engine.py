@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from stackwright.errors import InvalidRequest, Unavailable, UpstreamError
-from stackwright.providers.inference.llama_answer import Piece, counted, invalid, read
+from stackwright.providers.inference.llama_answer import Piece, as_call, counted, invalid, read
+from stackwright.providers.inference.llama_calls import HeldCall
 from stackwright.providers.inference.llama_loading import Loaded, Settings, load
-from stackwright.providers.inference.llama_parameters import Kind
 from stackwright.providers.inference.llama_request import Request
 
 Handle = Callable[[bytes, Callable[[str], bool]], None]
@@ -135,7 +135,7 @@ class Engine:
         handle = self._handle(request)
         for index, body in enumerate(request.bodies):
             if not self._stopped(flow):
-                self._choice(handle, body, index, request.kind, flow)
+                self._choice(handle, body, index, request, flow)
         # What was cut must not look like an answer.
         if self._closing:
             raise _closing()
@@ -175,10 +175,12 @@ class Engine:
     def _stopped(self, flow: Flow) -> bool:
         return flow.stopped or self._closing
 
-    def _choice(self, handle: Handle, body: bytes, index: int, kind: Kind, flow: Flow) -> None:
+    def _choice(self, handle: Handle, body: bytes, index: int, request: Request, flow: Flow) -> None:
+        call = HeldCall() if request.held else None
+
         def heard(event: str) -> bool:
-            if piece := read(event, index, kind):
-                flow.put(piece)
+            if piece := read(event, index, request.kind):
+                flow.put(piece if call is None else as_call(piece, call))
             return self._stopped(flow)
 
         _hear(handle, body, heard)

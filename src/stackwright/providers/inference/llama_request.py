@@ -11,6 +11,7 @@ from stackwright.errors import InvalidRequest
 from stackwright.ids import mint
 from stackwright.kit.decoding import from_decoding, unknown
 from stackwright.ports.inference import ModelCall
+from stackwright.providers.inference.llama_calls import call_of
 from stackwright.providers.inference.llama_parameters import (
     CANNOT,
     HINTS,
@@ -58,6 +59,7 @@ def request(kind: Kind, call: ModelCall, *, context_length: int, max_tokens: int
         alternatives=alternatives,
         include_usage=values.get("stream_options", Options()).include_usage,
         tools=bool(values.get("tools")) and values.get("tool_choice") != "none",
+        held=_needs_call(values),
     )
 
 
@@ -161,14 +163,22 @@ def _logprobs(kind: Kind, values: dict[str, Any], body: dict[str, Any]) -> int |
 
 
 def _choose_tool(values: dict[str, Any], body: dict[str, Any]) -> None:
-    """Narrow the tools to a named one: llama.cpp knows `none`, `auto` and `required`."""
-    if not isinstance(choice := values.get("tool_choice"), Tool):
+    """Hold the model to a call if one is asked for: of the named tool, or of any."""
+    if not _needs_call(values):
         return
-    every = msgspec.json.decode(body.get("tools", b"[]"))
-    body["tools"] = [tool for tool in every if tool["function"]["name"] == choice.function.name]
-    body["tool_choice"] = "required"
-    if not body["tools"]:
+    tools = msgspec.json.decode(body.get("tools", b"[]"))
+    if not tools:
+        raise InvalidRequest("'tool_choice' asks for a tool, and there are no 'tools'.", param="tool_choice")
+    if isinstance(choice := values["tool_choice"], Tool):
+        tools = [tool for tool in tools if tool["function"]["name"] == choice.function.name]
+    if not tools:
         raise InvalidRequest(f"'tool_choice' names no tool in 'tools': {choice.function.name!r}.", param="tool_choice")
+    body |= {"tools": tools, "tool_choice": "auto", "response_format": call_of(tools)}
+
+
+def _needs_call(values: Mapping[str, Any]) -> bool:
+    choice = values.get("tool_choice")
+    return choice == "required" or isinstance(choice, Tool)
 
 
 def _prompts(values: dict[str, Any], context_length: int) -> list[Any]:
@@ -205,5 +215,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     alternatives: int | None
     include_usage: bool
     tools: bool
+    held: bool
+    """Whether what comes is a call, in JSON."""
     id: str = msgspec.field(default_factory=lambda: mint("chatcmpl-"))
     created: int = msgspec.field(default_factory=lambda: int(time.time()))
