@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -82,12 +83,19 @@ class Remote:
             return self._answered(url, method, raw)
         except HTTPError as refused:
             with refused:
-                raise Refused(_message(refused)) from None
+                raise Refused(self._why_no_key(refused) or _message(refused)) from None
         except (OSError, HTTPException) as error:
             why = _reason(error)
             raise Refused(f"No answer from {self.base}: {why}. Is `stackwright serve` running there?") from None
         except ValueError:
             raise self.unlike() from None
+
+    def _why_no_key(self, refused: HTTPError) -> str | None:
+        """Return what to do about the key, where that is what the server refused."""
+        if refused.code != HTTPStatus.UNAUTHORIZED:
+            return None
+        trouble = "does not know this key" if self._headers else "wants a key"
+        return f"{self.base} {trouble}: give one that it knows as --api-key, or in STACKWRIGHT_API_KEY."
 
     def _answered(self, url: str, method: str, raw: bytes | None) -> Any:
         headers = {"content-type": "application/json", **self._headers}
