@@ -117,6 +117,15 @@ def test_prompts_to_import_need_no_wrapping(prompts: Prompts, tmp_path: Path) ->
     )
 
 
+def test_a_file_of_windows_is_read_without_its_mark(prompts: Prompts, tmp_path: Path) -> None:
+    data = [{"id": "pmpt_marked", "versions": [{"prompt": "x"}]}]
+    (tmp_path / "all.json").write_text(json.dumps(data), encoding="utf-8-sig")
+    assert prompts("import", "all.json").stdout.split()[-3:] == ["pmpt_marked", "created", "1"]
+    (tmp_path / "text.md").write_text("two", encoding="utf-8-sig")
+    assert json.loads(prompts("publish", "pmpt_marked", "text.md", "--json").stdout)["prompt"] == "two"
+    assert json.loads(prompts("publish", "pmpt_marked", "-", "--json", stdin="\ufeffthree").stdout)["prompt"] == "three"
+
+
 def test_what_is_deleted_comes_back_and_what_is_yanked_does_not(prompts: Prompts) -> None:
     made = json.loads(prompts("create", "-", "--name", "leaving", "--json", stdin="one").stdout)["id"]
     prompts("publish", "leaving", "-", stdin="two")
@@ -250,9 +259,9 @@ server: {auth: {mode: api_keys, api_keys: [{name: hers, key: right-right-right-r
         wrong = asked.invoke(main, ["prompts", "list", "--api-key", "wrong-wrong-wrong"])
         none = asked.invoke(main, ["prompts", "list"])
         right = asked.invoke(main, ["prompts", "list", "--api-key", "right-right-right-right"])
-    assert "wrong-wrong-wrong" not in refusal(wrong)
-    assert "key" in refusal(wrong)
-    assert "key" in refusal(none)
+    instead = "give one that it knows as --api-key, or in STACKWRIGHT_API_KEY."
+    assert refusal(wrong) == f"{server.url}/v1 does not know this key: {instead}"
+    assert refusal(none) == f"{server.url}/v1 wants a key: {instead}"
     assert (right.exit_code, right.stderr) == (0, "No prompts.\n")
 
 

@@ -22,7 +22,8 @@ def content_of(file: str) -> dict[str, Any]:
 
 def _read(file: str) -> str:
     try:
-        with click.open_file(file, encoding="utf-8") as stream:
+        # Windows puts a mark before the text, which is no part of it.
+        with click.open_file(file, encoding="utf-8-sig") as stream:
             return str(stream.read())
     except OSError as error:
         raise Refused(f"Cannot read {file}: {error.strerror}.") from None
