@@ -203,6 +203,26 @@ async def test_the_secrets_of_tools_are_not_kept_with_what_was_asked(vendor: Ups
     assert _found_in_files(tmp_path, b"planted-secret") == []
 
 
+async def test_one_that_a_newer_release_took_on_fails_and_says_so(vendor: Upstream, tmp_path: Path) -> None:
+    vendor.scripts = [[play.silence]]
+    async with served(vendor, tmp_path, more="responses: {background: {workers: 1}}") as ask:
+        blocking = await _begun(ask)
+        await vendor.asked()
+        queued = await _begun(ask, reasoning={"effort": "low"})
+        with closing(apsw.Connection(str(tmp_path / "sql.db"))) as connection:
+            connection.execute(
+                "UPDATE responses_jobs SET payload = CAST(replace(payload, '\"effort\"', '\"fervour\"') AS BLOB) "
+                "WHERE state = 'queued'"
+            )
+        await ask.responses.cancel("t", blocking["id"])
+        failed = checked(await _until(ask, queued["id"], "failed"))
+    assert failed["error"] == {
+        "code": "server_error",
+        "message": "Another release of the server took this request on; this one cannot read it: "
+        "Unknown parameter: 'reasoning.fervour'.",
+    }
+
+
 async def test_a_stream_that_ended_long_ago_is_forgotten_and_the_response_is_not(
     vendor: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

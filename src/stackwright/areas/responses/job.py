@@ -18,8 +18,9 @@ from stackwright.areas.responses.journal import entries
 from stackwright.areas.responses.store import ResponseStore
 from stackwright.engine.run import Run, broken
 from stackwright.engine.signals import Broken
-from stackwright.errors import StackwrightError, Unavailable
+from stackwright.errors import InvalidRequest, StackwrightError, Unavailable
 from stackwright.jobs import Fence, Job, LeaseLost
+from stackwright.kit.decoding import from_decoding
 from stackwright.storage.sql import Script
 from stackwright.wire import events
 from stackwright.wire.events import Event
@@ -43,6 +44,13 @@ class Late(StackwrightError):
 
     def __init__(self) -> None:
         super().__init__("The response took longer than the server allows.")
+
+
+class Unreadable(StackwrightError):
+    """A request was taken on by a release that knows more of it than this one."""
+
+    def __init__(self, why: InvalidRequest) -> None:
+        super().__init__(f"Another release of the server took this request on; this one cannot read it: {why.message}")
 
 
 class Given(Struct):
@@ -128,10 +136,17 @@ class Maker:
         raw = bytes(given.request)
         new = decode_many(await self._store.items.inputs(job.tenant, job.id))
         accepted = Accepted(job.id, given.created_at, new)
-        request = msgspec.json.decode(raw, type=ResponseRequest)
+        request = _read(raw)
         if request.prompt is not None and given.prompt_version is not None:
             request.prompt.version = given.prompt_version
         return await self._intake.ready(job.tenant, request, raw, accepted=accepted)
+
+
+def _read(raw: bytes) -> ResponseRequest:
+    try:
+        return msgspec.json.decode(raw, type=ResponseRequest)
+    except msgspec.ValidationError as error:
+        raise Unreadable(from_decoding(error, ResponseRequest)) from error
 
 
 class _Writing:
