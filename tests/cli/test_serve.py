@@ -35,6 +35,14 @@ def test_a_taken_port_is_told_with_the_option_that_helps(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_port_in_the_address_is_told_where_it_goes(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", "--host", "127.0.0.1:80")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "--host  An address has no port: let server.host (--host) be 127.0.0.1, server.port (--port) 80.\n"
+    )
+
+
 @pytest.mark.parametrize("options", [(), ("--host", "::1"), ("--host", "localhost")])
 def test_a_server_is_not_its_own_vendor(tmp_path: Path, options: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -11,7 +11,7 @@ import click
 
 from stackwright.cli.runfile import load_or_exit
 from stackwright.config.runfile import RunFile
-from stackwright.config.server import exposure
+from stackwright.config.server import exposure, port_in
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - it is compared with, not listened on
@@ -55,7 +55,7 @@ def command(
 
 
 def _refuse_exposure(run: RunFile, host: str) -> None:
-    wrong = exposure(host, run.server.auth)
+    wrong = port_in(host) or exposure(host, run.server.auth)
     if wrong:
         click.echo(f"--host  {wrong}", err=True)
         sys.exit(2)

@@ -63,10 +63,24 @@ def _origin(text: str) -> str:
     return text
 
 
+def port_in(host: str) -> str | None:
+    """Return what is wrong with an address that has a port in it, and the fix. None when it has none."""
+    found = re.fullmatch(r"([^:]+|\[.*\]):(\d+)", host)
+    return found and f"An address has no port: let server.host (--host) be {found[1]}, server.port (--port) {found[2]}."
+
+
+def _without_port(host: str) -> str:
+    if wrong := port_in(host):
+        raise ValueError(wrong)
+    return host
+
+
 class Server(Section):
     """The HTTP server."""
 
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    host: Annotated[str, AfterValidator(_without_port)] = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on."
+    )
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     workers: PositiveInt = Field(1, description="Server processes.")
     max_body_bytes: PositiveInt = Field(10 * 1024 * 1024, description="A larger JSON body is a 413.")
