@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, WithJsonSchema, field_validator, model_validator
 
+from stackwright.config.path import PathText
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
 from stackwright.config.url import Url, parse
@@ -19,7 +20,7 @@ class SqliteBackend(Section):
     """A SQLite file on this machine."""
 
     type: Literal["kv_sqlite", "sql_sqlite"] = Field(description="What is kept in it: keys and values, or rows.")
-    db_path: str = Field(description="Path of the file; `~` is the home directory. Made when absent.")
+    db_path: PathText = Field(description="Path of the file; `~` is the home directory. Made when absent.")
     pool_timeout: PositiveFloat = Field(2.0, description="Seconds to wait for the write queue before a 503.")
     command_timeout: PositiveFloat = Field(10.0, description="Seconds to wait for another process's lock.")
     table_name: str = Field("kv_store", pattern=TABLE, description="KV only: the table that holds all namespaces.")
@@ -48,7 +49,7 @@ class PostgresBackend(Section):
     ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
         None, description="As libpq's `sslmode`. Absent: `prefer`, or `verify-full` when `ca_cert_path` is given."
     )
-    ca_cert_path: str | None = Field(
+    ca_cert_path: PathText | None = Field(
         None, description="PEM file of authorities that the server's certificate is checked by."
     )
     pool_size: PositiveInt = Field(10, description="Connections kept open. Where prompts are, one more listens.")
@@ -88,7 +89,7 @@ class RedisBackend(Section):
     username: str | None = Field(None, description="User of the server's access list.")
     password: Secret | None = Field(None, description="Better `${env.X}` or `${file:...}` than the text.")
     tls: bool = Field(False, description="Encrypt the connection.")
-    ca_cert_path: str | None = Field(
+    ca_cert_path: PathText | None = Field(
         None, description="PEM file of authorities that the server's certificate is checked by."
     )
     pool_size: PositiveInt = Field(10, description="Most connections.")

