@@ -217,6 +217,20 @@ async def test_registrations_that_could_not_be_loaded_are_loaded_later() -> None
         await eventually(known)
 
 
+async def test_a_tenant_registers_so_many_models_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stackwright.areas.models.catalog.MOST", 2)
+    catalog = Catalog(_served(demo=Provider("poet")), [], Registry(MemoryDatabase().namespace("registry")))
+    for name in ("one", "two", "two"):
+        await catalog.register("ada", Registration(model_id=name, provider_model_id="poet"))
+    with pytest.raises(InvalidRequest, match=r"2 registered models, the most is 2\. Delete some first") as refused:
+        await catalog.register("ada", Registration(model_id="three", provider_model_id="poet"))
+    assert (refused.value.param, refused.value.code) == ("model_id", "too_many_models")
+    await catalog.register("eve", Registration(model_id="three", provider_model_id="poet"))
+    await catalog.unregister("ada", "one")
+    await catalog.register("ada", Registration(model_id="three", provider_model_id="poet"))
+    assert {one.id for one in catalog.models("ada").data} == {"two", "three"}
+
+
 async def test_registrations_made_at_once_are_all_known() -> None:
     catalog = Catalog(_served(demo=Provider("poet")), [], Registry(MemoryDatabase().namespace("registry")))
     names = {f"model-{number}" for number in range(50)}

@@ -21,6 +21,10 @@ REFRESH = 300.0
 """Seconds between questions to a vendor which models it has; a failed one is asked again after RETRY."""
 RETRY = 10.0
 
+MOST = 10_000
+"""Registrations that a tenant may have; servers that register at the same moment may go past it a little. Every change
+has every server load all of them."""
+
 
 class Catalog:
     """Everything that can be named as `model`, per tenant."""
@@ -88,6 +92,7 @@ class Catalog:
                 f"No inference provider {registration.provider_id!r}. There are: {there_are}.",
                 param="provider_id",
             )
+        self._check_room(tenant, registration.model_id)
         await self._registry.put(tenant, registration)
         await self._load_registrations()
         return self.get(tenant, registration.model_id)
@@ -98,6 +103,15 @@ class Catalog:
             raise NotFound("registered model", model_id, param="model")
         await self._load_registrations()
         return ModelDeleted(id=model_id)
+
+    def _check_room(self, tenant: str, model_id: str) -> None:
+        own = self._registered.get(tenant, ())
+        if len(own) >= MOST and all(one.registration.model_id != model_id for one in own):
+            raise InvalidRequest(
+                f"There are {len(own)} registered models, the most is {MOST}. Delete some first.",
+                param="model_id",
+                code="too_many_models",
+            )
 
     async def _keep_offers(self, served: Served) -> None:
         tell = partial(log.warning, "Provider %s does not say which models it has: %s", served.provider_id)
