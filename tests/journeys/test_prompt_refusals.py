@@ -42,6 +42,15 @@ def prompt_id(server: RunningServer) -> str:
     [
         ("POST", "", {"prompt": "x", "temprature": 1}, "temprature", "Unknown parameter: 'temprature'."),
         ("POST", "", {"prompt": "x", "": 1}, "", "Unknown parameter: ''."),
+        ("POST", "", {"prompt": "x", "response_format": {}}, "response_format", "Did you mean 'text.format'?"),
+        ("POST", "/refusals/versions", {"prompt": "x", "max_tokens": 9}, "max_tokens", "mean 'max_output_tokens'?"),
+        (
+            "POST",
+            "/import",
+            {"data": [{"id": "pmpt_a", "versions": [{"spec": {"reasoning_effort": "low"}}]}]},
+            "data[0].versions[0].spec.reasoning_effort",
+            "Did you mean 'data[0].versions[0].spec.reasoning.effort'?",
+        ),
         ("POST", "", {"prompt": "x", "instructions": "y"}, "prompt", "'prompt' is another name of 'instructions'"),
         ("POST", "", {"spec": {"instructions": "x"}, "model": "m"}, "spec", "model beside it would be ignored"),
         ("POST", "", {"prompt": "x", "labels": ["Prod"]}, "labels[0]", f"string does not match pattern. {LABEL}"),

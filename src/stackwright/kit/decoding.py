@@ -9,6 +9,7 @@ import msgspec
 
 from stackwright.errors import InvalidRequest
 from stackwright.kit.allowed import Value, allowed, fields, supported
+from stackwright.kit.chats import CHATS
 
 _PATH = re.compile(r" - at (?:`key` in )?`\$(.*)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<want>.+?)`(?:, got `(?P<got>.+?)`)?$")
@@ -79,12 +80,21 @@ def unknown(name: str, known: Iterable[str], where: str = "", *, otherwise: str 
         name: What it is called.
         known: The fields that are read.
         where: The place of its object in the body.
-        otherwise: What to say where none of them has a similar name.
+        otherwise: What to say where none of them is meant.
     """
-    near = get_close_matches(name[:_LONGEST], [one for one in known if one != name], 1, 0.7)
-    hint = f"Did you mean '{_within(where, near[0])}'?" if near else otherwise
+    meant = _meant(name, [one for one in known if one != name])
+    hint = f"Did you mean '{_within(where, meant)}'?" if meant else otherwise
     param = _within(where, name)
     return InvalidRequest(f"Unknown parameter: '{param}'. {hint}".rstrip(), param=param, code="unknown_parameter")
+
+
+def _meant(name: str, known: Sequence[str]) -> str | None:
+    """Return the one of the known fields, or the place in it, that has this name in chat completions, or a like one."""
+    chats = CHATS.get(name)
+    if chats and chats.partition(".")[0] in known:
+        return chats
+    near = get_close_matches(name[:_LONGEST], known, 1, 0.7)
+    return near[0] if near else None
 
 
 def _within(param: str, name: str) -> str:

@@ -7,9 +7,11 @@ from msgspec import UNSET, Raw
 
 from stackwright.areas.models import Target, passed_on
 from stackwright.areas.responses.messages import ChatMessage, last_turn, messages_of, unthought
-from stackwright.areas.responses.model import CHATS, ChatModel
+from stackwright.areas.responses.model import ChatModel
 from stackwright.areas.responses.toolbox import Toolbox
 from stackwright.errors import InvalidRequest
+from stackwright.kit.chats import CHATS
+from stackwright.kit.decoding import unknown
 from stackwright.ports.inference import TextPort
 from stackwright.wire.items import Item
 from stackwright.wire.responses import JsonObject, JsonSchema, ResponseRequest, TextConfig
@@ -68,8 +70,7 @@ def _extras(raw: bytes) -> dict[str, Raw]:
     """Return the fields that the vendor alone acts on: they go there as they came."""
     extras = passed_on(raw, _KNOWN)
     for name in sorted(extras.keys() & CHATS.keys()):
-        meant = f" Did you mean '{CHATS[name]}'?" if CHATS[name] else ""
-        raise InvalidRequest(f"Unknown parameter: '{name}'.{meant}", param=name, code="unknown_parameter")
+        raise unknown(name, _KNOWN)
     return extras
 
 

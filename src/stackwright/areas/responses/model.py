@@ -17,26 +17,12 @@ from stackwright.engine.ports import Answer
 from stackwright.engine.signals import Finished, ModelEnded, ModelSignal
 from stackwright.engine.state import AskModel
 from stackwright.errors import InvalidRequest
+from stackwright.kit.chats import CHATS
 from stackwright.ports.inference import ModelCall, TextPort
 
 T = TypeVar("T")
 
 TOO_LONG = "context_length_exceeded"
-CHATS: Mapping[str, str | None] = {
-    "audio": None,
-    "function_call": "tool_choice",
-    "functions": "tools",
-    "logprobs": "top_logprobs",
-    "max_completion_tokens": "max_output_tokens",
-    "max_tokens": "max_output_tokens",
-    "messages": "input",
-    "modalities": None,
-    "n": None,
-    "reasoning_effort": "reasoning.effort",
-    "response_format": "text.format",
-    "verbosity": "text.verbosity",
-}
-"""What chat completions call what has another name here, or does not exist."""
 _encode = msgspec.json.Encoder().encode
 
 
