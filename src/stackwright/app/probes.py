@@ -40,7 +40,7 @@ class Probes:
     """Answers `/ready` from the backends' state and the process's own."""
 
     def __init__(self, lifecycle: Lifecycle, troubles: Callable[[], Mapping[str, str]]) -> None:
-        """`troubles` returns the backends that are not usable now, by name."""
+        """`troubles` returns what is not usable now, by name."""
         self._lifecycle = lifecycle
         self._troubles = troubles
 
@@ -62,7 +62,7 @@ async def health(call: Call[None]) -> Health:
 
 @api.get("/ready", answer=Readiness)
 async def ready(call: Call[None], probes: Probes) -> Readiness:
-    """Tell whether work is welcome; 503 names the backend that is away."""
+    """Tell whether work is welcome; 503 names what is away."""
     return probes.ready()
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _POLL = 0.5
 _MODELS_WITHIN = 0.2
 """Seconds the start table waits for providers to say what they have. Those in this process answer at once."""
+_REGISTERED_WITHIN = 5.0
+"""Seconds that the first request waits for the registered models to be loaded. Then `/ready` waits alone."""
 
 
 def run_worker(
@@ -67,6 +69,7 @@ async def _serve(
     supervisor: int | None,
 ) -> int:
     async with opened as app:
+        await app.catalog.loaded(_REGISTERED_WITHIN)
         if show_table:
             await app.catalog.settled(_MODELS_WITHIN)
             table.show(app, run, source, sock)

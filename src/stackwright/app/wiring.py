@@ -62,7 +62,8 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await stack.enter_async_context(retention.kept(run, backends))
         requests = Requests()
         lifecycle = Lifecycle(requests, areas.worker)
-        services = {**_services(run, areas), probes.Probes: probes.Probes(lifecycle, backends.troubles)}
+        probing = probes.Probes(lifecycle, lambda: {**backends.troubles(), **areas.catalog.troubles()})
+        services = {**_services(run, areas), probes.Probes: probing}
         bodies = Bodies(run.server.max_body_bytes, run.server.max_body_bytes_at_once)
         routes = routing.routes(run, services, bodies, workers)
         router = Router([*routes, *routing.sockets(run, services, bodies, lifecycle, requests)])

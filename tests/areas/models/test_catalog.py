@@ -213,8 +213,36 @@ async def test_registrations_that_could_not_be_loaded_are_loaded_later() -> None
 
     async with catalog.kept_fresh():
         await eventually(tried)
+        await catalog.loaded(5)
+        assert list(catalog.troubles()) == ["registered models"]
         kv.calls = 1_000_000
         await eventually(known)
+        assert catalog.troubles() == {}
+
+
+class Waiting(MemoryKV):
+    """A store that answers when it may."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
+        self.may = asyncio.Event()
+
+    async def get(self, key: str) -> bytes | None:
+        await self.may.wait()
+        return await super().get(key)
+
+
+async def test_a_start_waits_for_registrations_and_not_for_ever() -> None:
+    kv = Waiting()
+    await Registry(kv).put("ada", Registration(model_id="mine", provider_id="demo", provider_model_id="poet"))
+    catalog = Catalog(_served(demo=Provider("poet")), [], Registry(kv))
+    async with catalog.kept_fresh():
+        await catalog.loaded(0.05)
+        assert list(catalog.troubles()) == ["registered models"]
+        kv.may.set()
+        await catalog.loaded(5)
+        assert catalog.troubles() == {}
+        assert catalog.resolve("ada", "mine").name == "poet"
 
 
 async def test_a_tenant_registers_so_many_models_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

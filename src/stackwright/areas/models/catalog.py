@@ -42,13 +42,15 @@ class Catalog:
         self._saved = False
         self._unheard = set(providers)
         self._all_heard = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._loaded = False
         self._common, self._indexes = self._built(self._offers)
 
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
         """Ask providers for their models and poll the registry, for as long as the context lasts."""
         asking = [self._keep_offers(served) for served in self._providers.values()]
-        following = rounds(self._follow, POLL, partial(log.debug, "The registry is away: %s"))
+        following = rounds(self._follow, POLL, partial(log.warning, "Registered models cannot be loaded: %s"))
         async with beside(*asking, following):
             yield
 
@@ -57,6 +59,15 @@ class Catalog:
         if self._unheard:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_heard.wait(), patience)
+
+    async def loaded(self, patience: float) -> None:
+        """Wait until the registrations are known, or could not be loaded, at most `patience` seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), patience)
+
+    def troubles(self) -> Mapping[str, str]:
+        """Return what is not known yet, and what follows from it."""
+        return {} if self._loaded else {"registered models": "not loaded yet: their names are not found"}
 
     def resolve(self, tenant: str, name: str) -> Target:
         """Return who serves `name` for this tenant. `UnknownModel` (404) if nobody does."""
@@ -130,11 +141,15 @@ class Catalog:
             self._all_heard.set()
 
     async def _follow(self) -> None:
-        if not self._saved:
-            await self._save_declared()
-            self._saved = True
-        if await self._registry.generation() != self._generation:
-            await self._load_registrations()
+        try:
+            if not self._saved:
+                await self._save_declared()
+                self._saved = True
+            if await self._registry.generation() != self._generation:
+                await self._load_registrations()
+            self._loaded = True
+        finally:
+            self._tried.set()
 
     async def _save_declared(self) -> None:
         """Keep the run file's registrations where its replicas and tools can see them."""
