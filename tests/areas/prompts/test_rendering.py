@@ -96,6 +96,13 @@ def test_the_texts_of_single_problems() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["first-name", "1st", "Größe", "first name", ""])
+def test_a_variable_that_can_have_no_place_is_told_why(name: str) -> None:
+    refused = refusal({name: "Ada"}, instructions=f"Greet {{{{{name}}}}}.")
+    why = f"a name has letters, digits and underscores, and begins with no digit: {{{{{name}}}}} is plain text"
+    assert refused.message == f"Unknown prompt variables: {name} ({why})"
+
+
 @pytest.mark.parametrize(
     ("declaration", "value", "shown"),
     [

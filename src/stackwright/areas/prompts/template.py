@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from sys import intern
 from typing import Any, NamedTuple
 
-_HOLE = re.compile(
-    r"\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z0-9_]+)*)\s*\}\}",
-    re.ASCII,
-)
+_KEY = r"([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z0-9_]+)*)"
+_HOLE = re.compile(r"\\\{\{|\{\{\s*" + _KEY + r"\s*\}\}", re.ASCII)
 
 
 class Hole(NamedTuple):
@@ -25,6 +23,11 @@ Texts = Mapping[str, str]
 Filling = Callable[[Texts], Any]
 Pieces = tuple[str, ...]
 """Literal text and keys by turns, literal text first and last."""
+
+
+def is_key(text: str) -> bool:
+    """True for what makes a hole between braces; anything else leaves them text."""
+    return re.fullmatch(_KEY, text) is not None
 
 
 def filled(pieces: Pieces, texts: Texts) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from stackwright.areas.prompts.template import Hole, Texts
+from stackwright.areas.prompts.template import Hole, Texts, is_key
 from stackwright.areas.prompts.variable import Variable, Wrong
 from stackwright.errors import InvalidRequest
 
@@ -130,5 +130,12 @@ def _listed(unknown: Iterable[str], known: Collection[str]) -> str:
     shown = []
     for name in unknown:
         near = difflib.get_close_matches(name, known, 1)
-        shown.append(f"{name} (did you mean '{near[0]}'?)" if near else name)
+        why = f" (did you mean '{near[0]}'?)" if near else _why_none(name)
+        shown.append(name + why)
     return ", ".join(shown)
+
+
+def _why_none(name: str) -> str:
+    if is_key(name.strip()):
+        return ""
+    return f" (a name has letters, digits and underscores, and begins with no digit: {{{{{name}}}}} is plain text)"
