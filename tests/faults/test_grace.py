@@ -60,3 +60,25 @@ async def test_a_vendor_that_hangs_does_not_keep_the_server(
     for completion in seen:
         kept = await asyncio.to_thread(server.get, f"/v1/chat/completions/{completion}")
         assert (kept.status, kept.json["status"]) == (200, "incomplete")
+
+
+async def test_a_response_that_the_end_of_the_grace_cuts_is_kept_as_cancelled(
+    server: RunningServer, vendor: Upstream
+) -> None:
+    vendor.scripts = [[play.STREAM_HEAD, play.chunk(play.event(play.delta("one "))), play.silence]]
+    assert server.process is not None
+    async with server.async_client() as client:
+        events = await client.responses.create(model="up/m", input="Hello.", stream=True)
+        begun = await anext(events)
+        assert begun.type == "response.created"
+        async for event in events:
+            if event.type == "response.output_text.delta":
+                break
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(openai.APIError, match="stopping"):
+            async for _ in events:
+                pass
+    assert await asyncio.to_thread(server.process.wait, 10) == 0
+    await asyncio.to_thread(server.start)
+    kept = (await asyncio.to_thread(server.get, f"/v1/responses/{begun.response.id}")).json
+    assert (kept["status"], kept["output"][0]["content"][0]["text"]) == ("cancelled", "one ")
