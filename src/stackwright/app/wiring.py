@@ -62,8 +62,7 @@ async def open_app(run: RunFile, *, workers: int, log_requests: bool) -> AsyncIt
         await stack.enter_async_context(retention.kept(run, backends))
         requests = Requests()
         lifecycle = Lifecycle(requests, areas.worker)
-        probing = probes.Probes(lifecycle, lambda: {**backends.troubles(), **areas.catalog.troubles()})
-        services = {**_services(run, areas), probes.Probes: probing}
+        services = {**_services(run, areas), probes.Probes: _probes(lifecycle, backends, areas)}
         bodies = Bodies(run.server.max_body_bytes, run.server.max_body_bytes_at_once)
         routes = routing.routes(run, services, bodies, workers)
         router = Router([*routes, *routing.sockets(run, services, bodies, lifecycle, requests)])
@@ -133,6 +132,11 @@ async def _files(run: RunFile, backends: NamedBackends, stack: AsyncExitStack) -
     uploads = files.Files(store, blobs)
     await stack.enter_async_context(uploads.kept_tidy())
     return uploads
+
+
+def _probes(lifecycle: Lifecycle, backends: NamedBackends, areas: _Areas) -> probes.Probes:
+    whole = (backends.troubles, areas.catalog.troubles, areas.files.troubles)
+    return probes.Probes(lifecycle, lambda: {name: why for one in whole for name, why in one().items()})
 
 
 def _services(run: RunFile, areas: _Areas) -> dict[type, object]:

@@ -36,3 +36,7 @@ class Blobs(Protocol):
     async def sweep(self) -> None:
         """Remove what writers left behind whose process ended."""
         ...
+
+    async def ping(self) -> None:
+        """Return if bytes can be kept and read. `Unavailable` when not."""
+        ...

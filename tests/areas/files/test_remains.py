@@ -26,7 +26,7 @@ from stackwright.providers.files.inline_localfs import Folder
 from stackwright.providers.registry import TYPES
 from stackwright.storage.backends import open_backends
 from tests.areas.files.forms import END, HEADERS, PURPOSE, file, file_head
-from tests.running import RunningServer
+from tests.running import Answer, RunningServer
 
 RUN_FILE = """
 version: 2
@@ -69,6 +69,10 @@ def begun(server: RunningServer) -> socket.socket:
     return connection
 
 
+def upload(server: RunningServer, data: bytes) -> Answer:
+    return server.request("POST", "/v1/files", file(data) + PURPOSE + END, **HEADERS)
+
+
 def bytes_of(server: RunningServer) -> list[str]:
     return [path.name for path in (server.folder / "bytes").rglob("*") if path.is_file()]
 
@@ -100,6 +104,38 @@ def test_servers_do_not_sweep_what_others_still_write(server: RunningServer, tmp
     [kept] = server.get("/v1/files").json["data"]
     assert bytes_of(server) == [kept["id"]]
     assert kept["bytes"] == 200_000 + len(rest)
+
+
+def test_a_folder_that_is_gone_is_not_made_anew_and_everything_is_back_with_it(server: RunningServer) -> None:
+    kept = upload(server, b"kept").json["id"]
+    folder, away = server.folder / "bytes", server.folder / "away"
+    folder.rename(away)
+    # As where a disk was mounted.
+    folder.mkdir()
+    not_ready = server.wait_for("/ready", 503)
+    assert not_ready.error["message"] == "Not ready: files cannot be used now. The server's log says why."
+    for refused in (upload(server, b"new"), server.get(f"/v1/files/{kept}/content")):
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert refused.error["message"] == "The folder that keeps files is gone at the moment."
+    assert list(folder.iterdir()) == []
+    assert f"there is no {folder}/kept. Put it back" in server.log.read_text()
+    folder.rmdir()
+    away.rename(folder)
+    server.wait_for("/ready")
+    assert server.get(f"/v1/files/{kept}/content").body == b"kept"
+    assert upload(server, b"new").status == 200
+
+
+def test_a_server_that_cannot_make_the_folder_says_so_and_is_ready_for_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "bytes").write_bytes(b"no folder")
+    with RunningServer(tmp_path, RUN_FILE % "") as server:
+        refused = upload(server, b"new")
+        assert refused.status == 503
+        assert refused.error["message"] == "The folder that keeps files cannot be used: File exists."
+        until(lambda: "can be neither kept nor read" in server.log.read_text())
+        server.wait_for("/ready")
+        (tmp_path / "bytes").unlink()
+        assert upload(server, b"new").status == 200
 
 
 @pytest.fixture
@@ -183,8 +219,9 @@ async def test_a_download_that_nobody_reads_is_given_up(monkeypatch: pytest.Monk
     assert (taken, closed) == (7 * SLICE, 1)
 
 
+@pytest.mark.parametrize("instead", [None, b"no folder"])
 async def test_a_file_whose_bytes_cannot_be_removed_is_deleted_and_they_go_later(
-    files: tuple[Files, FileStore, Folder], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    files: tuple[Files, FileStore, Folder], tmp_path: Path, caplog: pytest.LogCaptureFixture, instead: bytes | None
 ) -> None:
     service, store, folder = files
     await store.spare("file-a")
@@ -192,12 +229,13 @@ async def test_a_file_whose_bytes_cannot_be_removed_is_deleted_and_they_go_later
     await store.add("t", row("file-a"))
     kept = tmp_path / "bytes/kept"
     kept.rename(tmp_path / "away")
-    kept.write_bytes(b"no folder")
+    if instead is not None:
+        kept.write_bytes(instead)
     assert (await service.delete("t", "file-a")).deleted
     assert "The bytes of file-a, which was deleted, stay for now" in caplog.text
     with pytest.raises(NotFound):
         await service.row("t", "file-a")
-    kept.unlink()
+    kept.unlink(missing_ok=True)
     (tmp_path / "away").rename(kept)
     await service.tidy(grace=0)
     assert (list(kept.iterdir()), await store.spares(0)) == ([], [])

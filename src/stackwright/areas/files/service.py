@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from urllib.parse import quote
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 PAUSE = 60.0
 """Seconds between two looks at what is to be removed."""
+LOOK = 2.0
+"""Seconds between two looks whether bytes can be kept."""
 GRACE = 3600.0
 """Seconds that bytes stay without a row: their file may be about to be written."""
 
@@ -34,6 +36,8 @@ class Files:
     def __init__(self, store: FileStore, blobs: Blobs) -> None:
         self._store = store
         self._blobs = blobs
+        self._seen = False
+        self._trouble: str | None = None
 
     async def upload(self, tenant: str, form: Form) -> File:
         """Keep the file of a form. It is on disk, and its row committed, when this returns."""
@@ -107,9 +111,26 @@ class Files:
         await self._store.forget(file_id)
 
     def kept_tidy(self) -> AbstractAsyncContextManager[None]:
-        """Remove what is over or was left behind, for as long as the context lasts."""
+        """Remove what is over or was left behind, and see that bytes can be kept, for as long as the context lasts."""
         tell = partial(log.warning, "Files that are to be removed stay for now: %s")
-        return beside(rounds(self.tidy, PAUSE, tell))
+        tell_of_place = partial(log.warning, "Files can be neither kept nor read: %s")
+        return beside(rounds(self.look, LOOK, tell_of_place), rounds(self.tidy, PAUSE, tell))
+
+    def troubles(self) -> Mapping[str, str]:
+        """Return why files cannot be kept any more, if that is so. A place that never was there is told to those who
+        upload: not every server is for files."""
+        return {"files": self._trouble} if self._trouble is not None else {}
+
+    async def look(self) -> None:
+        """See whether bytes can be kept."""
+        try:
+            await self._blobs.ping()
+        except StackwrightError as error:
+            self._trouble = error.message if self._seen else None
+            raise
+        if self._trouble is not None:
+            log.info("Files can be kept again.")
+        self._seen, self._trouble = True, None
 
     async def tidy(self, grace: float = GRACE) -> None:
         """Remove files whose time is over, bytes that have been without a row for `grace` seconds, and what is left

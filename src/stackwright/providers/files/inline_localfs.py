@@ -36,7 +36,7 @@ class Config(FilesConfig):
     storage_dir: PathText = Field(
         "~/.stackwright/files",
         min_length=1,
-        description="The folder for the bytes, which is made when absent. Servers that share a database share it too.",
+        description="The folder for the bytes, made when absent at the start. Servers that share a database share it too.",
     )
 
     @property
@@ -51,16 +51,36 @@ class BlobLost(StackwrightError):
     code = "file_lost"
 
 
+class FolderGone(Unavailable):
+    """The folder was there and is not any more."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"The folder that keeps files is gone: there is no {folder}. Put it back, or mount its disk; it is made "
+            "anew only when the server starts."
+        )
+
+    @property
+    def told(self) -> str:
+        """That it is gone, and not where it was."""
+        return "The folder that keeps files is gone at the moment."
+
+
 class Folder:
-    """A folder of blobs. A part that is being written is locked by who writes it, so that the others can be told."""
+    """A folder of blobs. A part that is being written is locked by who writes it, so that the others can be told.
+
+    It is made once. If it is gone later, then with the files in it, whose disk is perhaps not mounted.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder).expanduser()
         self._kept = self._folder / KEPT
+        self._made = False
 
     @asynccontextmanager
     async def writing(self, name: str) -> AsyncIterator[Writing]:
         """See `Blobs.writing`."""
+        await self.ping()
         part = await _in_thread(_Part, self._folder, name)
         try:
             yield part
@@ -73,6 +93,7 @@ class Folder:
             file = await _in_thread(FileIO, self._kept / name, opener=_at_once)
         except StackwrightError as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                await self.ping()
                 raise _lost(name) from error
             raise
         with closing(file):
@@ -89,11 +110,23 @@ class Folder:
 
     async def remove(self, name: str) -> None:
         """See `Blobs.remove`."""
+        await self.ping()
         await _in_thread((self._kept / name).unlink, missing_ok=True)
 
     async def sweep(self) -> None:
         """See `Blobs.sweep`."""
         await _in_thread(self._sweep)
+
+    async def ping(self) -> None:
+        """See `Blobs.ping`."""
+        await _in_thread(self._look)
+
+    def _look(self) -> None:
+        if self._made and not self._kept.is_dir():
+            raise FolderGone(self._kept)
+        for within in (INCOMING, KEPT):
+            _make(self._folder / within)
+        self._made = True
 
     def _sweep(self) -> None:
         for part in (self._folder / INCOMING).glob("*"):
@@ -106,8 +139,6 @@ class _Part:
     """A file that is being written. Everything but `write` and `keep` is called from a thread."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        for within in (INCOMING, KEPT):
-            _make(folder / within)
         self._target = folder / KEPT / name
         self._path = folder / INCOMING / name
         self._hash = hashlib.sha256()
@@ -189,7 +220,7 @@ def _lost(name: str) -> BlobLost:
 
 @asynccontextmanager
 async def connect(config: Config, backends: Backends) -> AsyncIterator[Blobs]:
-    """Yield the folder; it is made when something is put there."""
+    """Yield the folder; it is made when it is first asked for anything."""
     yield Folder(config.storage_dir)
 
 
