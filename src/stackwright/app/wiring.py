@@ -131,6 +131,9 @@ async def _files(run: RunFile, backends: NamedBackends, stack: AsyncExitStack) -
     blobs = await stack.enter_async_context(opened(TYPES[provider.provider_type], provider.config, backends))
     uploads = files.Files(store, blobs)
     await stack.enter_async_context(uploads.kept_tidy())
+    if stores.FILES in run.providers:
+        # Who names no place may never have a file, and none is made for them before the first.
+        await stack.enter_async_context(uploads.watched())
     return uploads
 
 

@@ -111,18 +111,21 @@ class Files:
         await self._store.forget(file_id)
 
     def kept_tidy(self) -> AbstractAsyncContextManager[None]:
-        """Remove what is over or was left behind, and see that bytes can be kept, for as long as the context lasts."""
+        """Remove what is over or was left behind, for as long as the context lasts."""
         tell = partial(log.warning, "Files that are to be removed stay for now: %s")
-        tell_of_place = partial(log.warning, "Files can be neither kept nor read: %s")
-        return beside(rounds(self.look, LOOK, tell_of_place), rounds(self.tidy, PAUSE, tell))
+        return beside(rounds(self.tidy, PAUSE, tell))
+
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """See that bytes can be kept, at once and for as long as the context lasts."""
+        tell = partial(log.warning, "Files can be neither kept nor read: %s")
+        return beside(rounds(self._look, LOOK, tell))
 
     def troubles(self) -> Mapping[str, str]:
         """Return why files cannot be kept any more, if that is so. A place that never was there is told to those who
         upload: not every server is for files."""
         return {"files": self._trouble} if self._trouble is not None else {}
 
-    async def look(self) -> None:
-        """See whether bytes can be kept."""
+    async def _look(self) -> None:
         try:
             await self._blobs.ping()
         except StackwrightError as error:

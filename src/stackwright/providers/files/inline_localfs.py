@@ -36,7 +36,7 @@ class Config(FilesConfig):
     storage_dir: PathText = Field(
         "~/.stackwright/files",
         min_length=1,
-        description="The folder for the bytes, made when absent at the start. Servers that share a database share it too.",
+        description="The folder for the bytes, which is made when absent. Servers that share a database share it too.",
     )
 
     @property
