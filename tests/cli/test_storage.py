@@ -223,6 +223,7 @@ def test_what_a_server_uses_is_not_copied(files: Site) -> None:
                 f"Backend '{source}' is in use by another process, which has {files.folder / where} open"
                 in refused.stderr
             )
+        assert _execute(files.folder / "sql2.db", "SELECT name FROM sqlite_master") == []
     assert files.copied("sql_default", "sql_other", "--stores", "prompts")["parts"]
 
 

@@ -56,6 +56,8 @@ async def move(
     users = [user for user in users_of(run) if user.reference.backend == source]
     chosen = _chosen(users, source, only)
     stayed = {user.path: _why_left(user.path, chosen) for user in users if user not in chosen}
+    for name in (source, target):
+        await _check_alone(run.storage.backends[name], name)
     if run.storage.backends[source].type.startswith("kv_"):
         copied = await _move_namespaces(run, source, target, chosen, replace, tell)
     else:
@@ -184,8 +186,6 @@ def _is_current(kept: Kept, source: str, versions: Mapping[str, int]) -> bool:
 async def _move_namespaces(
     run: RunFile, source: str, target: str, users: Sequence[User], replace: bool, tell: Tell
 ) -> list[tuple[str, Copied]]:
-    for name in (source, target):
-        await _check_alone(run.storage.backends[name], name)
     names = [(user.reference.namespace, False) for user in users if isinstance(user.reference, KVReference)]
     async with _opened(run.storage, source, target) as backends:
         copying = Copying(KVPlace(backends, source), KVPlace(backends, target), tell)
@@ -194,7 +194,10 @@ async def _move_namespaces(
 
 
 async def _check_alone(backend: Backend, name: str) -> None:
-    """`InUse` when a server works there, as far as the database can tell: Redis and MongoDB cannot."""
+    """`InUse` when a server works there, as far as the database can tell: Redis and MongoDB cannot.
+
+    Asked before anything is made on the target, and again by who copies tables, with a lock that is kept.
+    """
     if isinstance(backend, PostgresBackend) or (isinstance(backend, SqliteBackend) and present(file_of(backend))):
         async with _alone(backend, name):
             pass
