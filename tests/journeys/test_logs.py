@@ -131,6 +131,17 @@ def test_requests_are_logged_when_asked_for(tmp_path: Path, environ: dict[str, s
         line = _line_of(server, request_id)
     assert (line["level"], line["message"], line["status"]) == ("info", "POST /v1/chat/completions", 200)
     assert 0 < line["ms"] < 60_000
+    assert "tenant" not in line
+
+
+def test_who_has_a_key_is_told_by_tenant(tmp_path: Path, environ: dict[str, str]) -> None:
+    keys = "server: {auth: {mode: api_keys, api_keys: [{name: hers, key: sk-of-ada, tenant: ada}]}}\n"
+    with RunningServer(tmp_path, RUN_FILE + keys, "--log-requests", environ=environ) as server:
+        known = server.get("/v1/models", authorization="Bearer sk-of-ada")
+        unknown, nobody = server.get("/v1/models", authorization="Bearer sk-other"), server.get("/health")
+        lines = [_line_of(server, answer.headers["x-request-id"]) for answer in (known, unknown, nobody)]
+    assert [(line["status"], line.get("tenant")) for line in lines] == [(200, "ada"), (401, None), (200, None)]
+    assert not any(key in server.log.read_text() for key in ("sk-of-ada", "sk-other"))
 
 
 def _line_of(server: RunningServer, request_id: str) -> dict[str, Any]:

@@ -104,7 +104,10 @@ class Boundary:
             log.error("%s %s: a bug", scope["method"], scope["path"], exc_info=error, extra={"data": data})
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        data = {"status": status, "ms": round(seconds * 1000, 1), "request_id": scope["state"]["request_id"]}
+        state = scope["state"]
+        data = {"status": status, "ms": round(seconds * 1000, 1), "request_id": state["request_id"]}
+        if "caller" in state:
+            data["tenant"] = state["caller"]
         log.info("%s %s", scope["method"], scope["path"], extra={"data": data})
 
 
@@ -171,12 +174,14 @@ class Principal:
         self._tenants = None if tenants is None else {_digest(key.encode()): tenant for key, tenant in tenants.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["tenant"] = "default" if self._tenants is None else self._tenant(scope, self._tenants)
+        state = scope["state"]
+        state["tenant"] = "default"
+        if self._tenants is not None and scope["path"] not in OPEN_PATHS:
+            # For the log, which names nobody who was not asked.
+            state["tenant"] = state["caller"] = self._tenant(scope, self._tenants)
         await self._app(scope, receive, send)
 
     def _tenant(self, scope: Scope, tenants: Mapping[bytes, str]) -> str:
-        if scope["path"] in OPEN_PATHS:
-            return "default"
         tenant = tenants.get(_digest(_bearer(scope)))
         if tenant is None:
             raise Unauthenticated(
