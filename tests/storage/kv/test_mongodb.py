@@ -19,7 +19,10 @@ from tests.servers_kv import MongoServer
 
 
 def database(server: MongoServer, **settings: Any) -> MongoDatabase:
-    return MongoDatabase(MongoBackend(type="kv_mongodb", host=server.host, port=server.port, **settings), name="docs")
+    """Return a client that is patient, unless told otherwise: a busy machine may stand still for seconds."""
+    patient: dict[str, Any] = {"pool_timeout": 20.0, "command_timeout": 20.0}
+    backend = MongoBackend(type="kv_mongodb", host=server.host, port=server.port, **(patient | settings))
+    return MongoDatabase(backend, name="docs")
 
 
 class TestMongoDB(KVContract):

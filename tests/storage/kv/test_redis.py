@@ -22,7 +22,10 @@ from tests.servers_kv import ValkeyServer
 
 
 def database(server: ValkeyServer, **settings: Any) -> RedisDatabase:
-    return RedisDatabase(RedisBackend(type="kv_redis", host=server.host, port=server.port, **settings), name="cache")
+    """Return a client that is patient, unless told otherwise: a busy machine may stand still for seconds."""
+    patient: dict[str, Any] = {"pool_timeout": 20.0, "command_timeout": 20.0}
+    backend = RedisBackend(type="kv_redis", host=server.host, port=server.port, **(patient | settings))
+    return RedisDatabase(backend, name="cache")
 
 
 async def ask(server: ValkeyServer, command: str) -> Any:

@@ -11,7 +11,10 @@ from tests.servers import PostgresServer
 
 
 def settings_for(server: PostgresServer, db: str, **changes: Any) -> PostgresBackend:
-    """Return settings for a database of the test server."""
+    """Return settings for a database of the test server.
+
+    They are patient, unless told otherwise: a busy machine may stand still for seconds.
+    """
     if "connection_string" in changes:
         return PostgresBackend(type="sql_postgres", **changes)
     parts: dict[str, Any] = {
@@ -21,6 +24,8 @@ def settings_for(server: PostgresServer, db: str, **changes: Any) -> PostgresBac
         "db": db,
         "user": server.user,
         "password": Secret(server.password),
+        "pool_timeout": 20.0,
+        "command_timeout": 20.0,
     }
     return PostgresBackend(**(parts | changes))
 
