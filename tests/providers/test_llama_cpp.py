@@ -195,8 +195,8 @@ PLACE: dict[str, Any] = {
         "name": "place",
         "parameters": {
             "type": "object",
-            "properties": {"at": {"$ref": "#/$defs/point"}},
-            "required": ["at"],
+            "properties": {"at": {"$ref": "#/$defs/point"}, "default": {"$ref": "#/$defs/point"}},
+            "required": ["at", "default"],
             "additionalProperties": False,
             "$defs": {"point": {"type": "object", "properties": {"x": {"enum": [1, 2]}}, "required": ["x"]}},
         },
@@ -237,7 +237,7 @@ async def test_a_call_has_the_arguments_of_the_tool_that_was_named(model: LlamaC
     )
     for choice in answer["choices"]:
         name, arguments = called(choice["message"])
-        assert (name, arguments["at"]["x"] in (1, 2)) == ("place", True)
+        assert (name, arguments["at"]["x"] in (1, 2), arguments["default"]["x"] in (1, 2)) == ("place", True, True)
 
 
 async def test_a_call_that_is_cut_ends_for_its_length(model: LlamaCpp) -> None:

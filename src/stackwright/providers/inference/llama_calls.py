@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from stackwright.ids import mint
-from stackwright.providers.inference.llama_schema import PLAIN, Schema
+from stackwright.providers.inference.llama_schema import NAMED, PLAIN, Schema
 
-_VALUES = {name for name in PLAIN if name not in ("$defs", "definitions")}
+_BY_NAME = (*NAMED, "$defs", "definitions")
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)')
 _END = " \t\r\n}"
 """What the arguments end with, or what follows them."""
@@ -47,10 +47,17 @@ def _moved(part: Any, to: str) -> Any:
         return [_moved(one, to) for one in part]
     if not isinstance(part, dict):
         return part
-    moved = {name: one if name in _VALUES else _moved(one, to) for name, one in part.items()}
+    moved = {name: _within(name, one, to) for name, one in part.items()}
     if isinstance(reference := part.get("$ref"), str) and reference.startswith("#"):
         moved["$ref"] = to + reference[1:]
     return moved
+
+
+def _within(keyword: str, part: Any, to: str) -> Any:
+    # A property may be called as a keyword is.
+    if keyword in _BY_NAME and isinstance(part, dict):
+        return {name: _moved(one, to) for name, one in part.items()}
+    return part if keyword in PLAIN else _moved(part, to)
 
 
 class HeldCall:
